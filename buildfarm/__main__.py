@@ -1,0 +1,7 @@
+"""``python -m buildfarm``."""
+
+import sys
+
+from buildfarm.app.cli import main
+
+sys.exit(main())

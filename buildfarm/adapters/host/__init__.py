@@ -1,0 +1,1 @@
+"""Sessions on the machine itself: processes in a fresh folder, inside bubblewrap where that works."""

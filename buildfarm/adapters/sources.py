@@ -1,0 +1,137 @@
+"""Where sources come from: folders, index pages, and the developer's own disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Protocol
+
+from buildfarm.adapters import local_source
+from buildfarm.adapters.pip_config import PipConfig
+from buildfarm.adapters.sdists import best_sdists, sdist_version
+from buildfarm.adapters.simple_index import SimpleIndex
+from buildfarm.adapters.upstream import Upstream
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.facts import KnownSource
+from buildfarm.model.outcome import Reason
+from buildfarm.model.recipe import Recipe
+from buildfarm.model.wheel import Artifact
+from buildfarm.ports import Offer, Store, local_path
+
+
+class Place(Protocol):
+    """Somewhere that offers files of projects."""
+
+    def offers(self, project: str) -> tuple[Offer, ...]:
+        """Its files of the project, at least; empty when it does not know it."""
+
+
+class Folder:
+    """A folder of files, searched flat."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def offers(self, project: str) -> tuple[Offer, ...]:
+        """The sdists that are there, whose hashes nobody told."""
+        if not self._folder.is_dir():
+            return ()
+        return tuple(
+            Offer(filename=path.name, origin=str(path.absolute()), size=path.stat().st_size)
+            for path in sorted(self._folder.iterdir())
+            if sdist_version(path.name, project)
+        )
+
+
+class Links:
+    """A page of links to files of any project."""
+
+    def __init__(self, page: SimpleIndex) -> None:
+        self._page = page
+
+    def offers(self, project: str) -> tuple[Offer, ...]:
+        """The sdists that it links to."""
+        return tuple(offer for offer in self._page.links() if sdist_version(offer.filename, project))
+
+
+def places(config: PipConfig, upstream: Upstream, cache: Path) -> tuple[Place, ...]:
+    """The places of pip's configuration in the order of asking: its links, then its indexes."""
+    links = (
+        Folder(path) if (path := local_path(link)) else Links(SimpleIndex(link, upstream, cache))
+        for link in config.find_links
+    )
+    return (*links, *(SimpleIndex(url, upstream, cache) for url in config.indexes))
+
+
+class UpstreamSources:
+    """``ports.Sources`` over places: the first that knows a project's name is the only one asked for it."""
+
+    def __init__(self, places: Iterable[Place], upstream: Upstream, store: Store) -> None:
+        self._places = tuple(places)
+        self._upstream = upstream
+        self._store = store
+
+    def releases(self, project: str) -> Mapping[str, Offer]:
+        """The sdists by normalised version; of several, .tar.gz before .zip and what is not yanked before what is.
+
+        Raises ``Unavailable`` when upstream cannot be asked.
+        """
+        for place in self._places:
+            if offers := place.offers(project):
+                return best_sdists(project, offers)
+        return {}
+
+    def fetch(self, origin: str, name: str, sha256: str = "") -> Artifact:
+        """Bring a file into the store. With a hash given, other bytes are refused (``Unavailable``, code ``hash``)."""
+        if sha256 and self._store.has(sha256):
+            with self._store.open(sha256) as kept:
+                return Artifact(name=name, size=kept.seek(0, io.SEEK_END), sha256=sha256)
+
+        def keep(content: IO[bytes]) -> Artifact:
+            return self._store.put(name, io.BufferedReader(Checked(content, origin, sha256)))
+
+        path = local_path(origin)
+        if path is None:
+            return self._upstream.download(origin, keep)
+        try:
+            with path.open("rb") as content:
+                return keep(content)
+        except OSError as error:
+            raise Unavailable(Reason(code="upstream", message=f"could not read {path}: {error.strerror}")) from error
+
+    def local(self, recipe: Recipe) -> tuple[str, KnownSource]:
+        """Version and source of a ``PathSource``: an sdist, or a folder packed reproducibly into one."""
+        return local_source.local(recipe, self._store)
+
+    def look(self, artifact: Artifact) -> KnownSource:
+        """What the file list of a fetched source tells; the pin's origin is empty, since the bytes do not know it."""
+        return local_source.look_into(artifact, self._store)
+
+
+class Checked(io.RawIOBase):
+    """A stream whose end is reached only by the bytes that were promised; else ``Unavailable`` (code ``hash``)."""
+
+    def __init__(self, content: IO[bytes], origin: str, sha256: str) -> None:
+        self._content = content
+        self._origin = origin
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        chunk = self._content.read(len(buffer))
+        self._digest.update(chunk)
+        if not chunk and self._sha256 and self._digest.hexdigest() != self._sha256:
+            raise Unavailable(
+                Reason(
+                    code="hash",
+                    message=f"{self._origin} has sha256 {self._digest.hexdigest()}, not {self._sha256} as was promised",
+                    advice="somebody changed a file that must not change: find out who, before you accept the new hash",
+                )
+            )
+        buffer[: len(chunk)] = chunk
+        return len(chunk)

@@ -1,0 +1,89 @@
+"""One database: transactions, its clock, and the points at which a kill is tested."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from buildfarm.adapters.sql import migrations
+from buildfarm.model.errors import FarmError
+
+MEMORY = "sqlite://"
+
+
+def never_crash(_point: str) -> None:
+    """What production does at a crash point."""
+
+
+@dataclass
+class Transaction:
+    """An open transaction, and the names of what it is about to make true."""
+
+    connection: Connection
+    now: float
+    points: list[str] = field(default_factory=list)
+
+
+class Database:
+    """Transactions that write at once or not at all. Time is the database's own clock, in seconds since 1970."""
+
+    def __init__(self, url: str, crash: Callable[[str], None] = never_crash) -> None:
+        """Connect and migrate; raises ``FarmError`` when the database cannot be used."""
+        self._crash = crash
+        # One connection in memory is one database: whoever uses it has it alone.
+        self._alone = threading.RLock() if url == MEMORY else nullcontext()
+        self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url)
+        try:
+            with self._engine.begin() as connection:
+                migrations.migrate(connection, _now(connection))
+        except OperationalError as error:
+            raise FarmError(f"the ledger {url} cannot be opened: {error.orig}") from error
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """A transaction; its points are passed just before and just after the commit."""
+        with self._alone:
+            with self._engine.begin() as connection:
+                transaction = Transaction(connection, _now(connection))
+                yield transaction
+                for point in transaction.points:
+                    self._crash(f"{point}:before")
+            for point in transaction.points:
+                self._crash(f"{point}:after")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+
+def _sqlite(url: str) -> Engine:
+    arguments = {"check_same_thread": False, "timeout": 60}
+    if url == MEMORY:
+        engine = create_engine(url, connect_args=arguments, poolclass=StaticPool)
+    else:
+        engine = create_engine(url, connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: object, _record: object) -> None:
+        # The driver's own implicit BEGIN comes too late and is not IMMEDIATE: two claims would both read, then one fail.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _now(connection: Connection) -> float:
+    if connection.dialect.name == "sqlite":
+        return float(connection.execute(select((func.julianday("now") - 2440587.5) * 86400.0)).scalar_one())
+    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())

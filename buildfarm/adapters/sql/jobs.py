@@ -1,0 +1,187 @@
+"""Jobs in SQL, as the coordinator sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, or_, select
+
+from buildfarm.adapters.sql import plain
+from buildfarm.adapters.sql import tables as t
+from buildfarm.adapters.sql.arrows import move
+from buildfarm.adapters.sql.database import Database, Transaction
+from buildfarm.model.job import BuildJob, BuildRequest, Input, Job
+from buildfarm.model.outcome import Failed, Lost, Reason, Step
+from buildfarm.model.wheel import Artifact
+from buildfarm.ports import JobRow
+
+TRUSTED = "trusted"
+MOST_TRIES = 3
+_AGAIN = {"wishes": [], "granted": [], "tries": 0, "outcome": None, "cancel": False}
+
+
+class SqlJobs:
+    """``ports.Jobs``. Every arrow is a compare-and-set."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(self, request: BuildRequest, jobs: Iterable[Job]) -> int:
+        """See ``ports.Jobs``."""
+        made = 0
+        with self._database.begin() as tx:
+            for job in jobs:
+                known = tx.connection.execute(
+                    select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.key == job.key, t.jobs.c.trust == TRUSTED)
+                ).one_or_none()
+                number = known.id if known else _insert(tx, job)
+                made += known is None
+                attached = _attach(tx, request.id, number)
+                if known and attached and known.state in ("failed", "cancelled") and request.urgency != "nightly":
+                    move(tx, number, known.state, "pending", request.owner, "asked for again", **_AGAIN)
+        return made
+
+    def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:
+        """See ``ports.Jobs``."""
+        query = (
+            select(t.jobs, t.attempts.c.started, t.attempts.c.ended)
+            .outerjoin(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
+            .order_by(t.jobs.c.id)
+        )
+        if request is not None:
+            query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
+                t.request_jobs.c.request == request
+            )
+        if states:
+            query = query.where(t.jobs.c.state.in_(states))
+        with self._database.begin() as tx:
+            return tuple(_row(row) for row in tx.connection.execute(query))
+
+    def inputs(self, key: str) -> tuple[Input, ...]:
+        """See ``ports.Jobs``."""
+        with self._database.begin() as tx:
+            return read_inputs(tx, _number(tx, key))
+
+    def prepared(self, key: str, inputs: Iterable[Input], granted: Iterable[str]) -> bool:
+        """See ``ports.Jobs``."""
+        with self._database.begin() as tx:
+            number = _number(tx, key)
+            if not move(tx, number, "pending", "queued", "coordinator", granted=list(granted)):
+                return False
+            tx.connection.execute(delete(t.job_inputs).where(t.job_inputs.c.job == number))
+            for position, each in enumerate(inputs):
+                tx.connection.execute(
+                    insert(t.job_inputs).values(
+                        job=number,
+                        position=position,
+                        role=each.role,
+                        sha256=each.artifact.sha256,
+                        name=each.artifact.name,
+                        size=each.artifact.size,
+                    )
+                )
+        return True
+
+    def unprepared(self, key: str, reason: Reason) -> bool:
+        """See ``ports.Jobs``."""
+        failed = plain.tagged(Failed(step=Step.PREPARE, reason=reason))
+        with self._database.begin() as tx:
+            return move(tx, _number(tx, key), "pending", "failed", "coordinator", reason.message, outcome=failed)
+
+    def reap(self, live: frozenset[str]) -> int:
+        """See ``ports.Jobs``."""
+        with self._database.begin() as tx:
+            lapsed = tx.connection.execute(
+                select(t.jobs, t.attempts.c.worker, t.attempts.c.id.label("attempt"))
+                .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
+                .where(t.jobs.c.state == "running")
+                .where(
+                    or_(
+                        t.attempts.c.lease_until < tx.now,
+                        t.attempts.c.worker.startswith("local-") & t.attempts.c.worker.not_in(live),
+                    )
+                )
+            ).all()
+            return sum(lose(tx, row, f"{row.worker} is gone") for row in lapsed)
+
+
+def read_inputs(tx: Transaction, job: int) -> tuple[Input, ...]:
+    """The inputs of a job, in order."""
+    rows = tx.connection.execute(
+        select(t.job_inputs).where(t.job_inputs.c.job == job).order_by(t.job_inputs.c.position)
+    )
+    return tuple(
+        Input(role=row.role, artifact=Artifact(name=row.name, size=row.size, sha256=row.sha256)) for row in rows
+    )
+
+
+def lose(tx: Transaction, row: Row[Any], message: str) -> bool:
+    """running → queued, or failed(infra) when the job was lost too often. ``row`` is of jobs with its attempt's number."""
+    lost = plain.tagged(Lost(message=message))
+    tx.connection.execute(
+        t.attempts.update().where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=lost)
+    )
+    if row.tries < MOST_TRIES:
+        return move(tx, row.id, "running", "queued", "coordinator", message)
+    reason = Reason(
+        code="infra",
+        message=f"the farm lost it {row.tries} times, last: {message}",
+        advice="this is not the package's fault: look at the machine, then ask for it again",
+    )
+    failed = plain.tagged(Failed(step=Step.PREPARE, reason=reason))
+    return move(tx, row.id, "running", "failed", "coordinator", message, outcome=failed)
+
+
+def _insert(tx: Transaction, job: Job) -> int:
+    number: int = tx.connection.execute(
+        insert(t.jobs)
+        .values(
+            key=job.key,
+            trust=TRUSTED,
+            kind=job.kind,
+            project=job.project,
+            version=job.version,
+            target=str(job.target),
+            lane=job.environment.lane,
+            environment=job.fingerprint,
+            spec=plain.tagged(job),
+            state="pending",
+            wishes=[],
+            granted=[],
+        )
+        .returning(t.jobs.c.id)
+    ).scalar_one()
+    if isinstance(job, BuildJob):
+        for needs in job.needs.values():
+            tx.connection.execute(insert(t.job_needs).values(job=number, needs=needs))
+    tx.points.append("insert")
+    return number
+
+
+def _attach(tx: Transaction, request: int, number: int) -> bool:
+    pair = (t.request_jobs.c.request == request, t.request_jobs.c.job == number)
+    if tx.connection.execute(select(func.count()).select_from(t.request_jobs).where(*pair)).scalar_one():
+        return False
+    tx.connection.execute(insert(t.request_jobs).values(request=request, job=number))
+    return True
+
+
+def _number(tx: Transaction, key: str) -> int:
+    number: int = tx.connection.execute(
+        select(t.jobs.c.id).where(t.jobs.c.key == key, t.jobs.c.trust == TRUSTED)
+    ).scalar_one()
+    return number
+
+
+def _row(row: Row[Any]) -> JobRow:
+    job = plain.job(row.spec)
+    return JobRow(
+        job=job,
+        state=row.state,
+        attempts=row.tries,
+        wishes=tuple(row.wishes),
+        outcome=plain.outcome(row.outcome) if row.outcome else None,
+        log=f"{row.key}.{row.token}" if row.token else "",
+        seconds=(row.ended - row.started) if row.ended and row.started else 0.0,
+    )

@@ -1,0 +1,33 @@
+"""Numbered, forward-only migrations. One that was released is never edited: a change is a new number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+from buildfarm.adapters.sql import tables
+from buildfarm.model.errors import FarmError
+
+
+def _first(connection: Connection) -> None:
+    """All tables of the first ledger."""
+    tables.metadata.create_all(connection)
+
+
+MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = ((1, "the first ledger", _first),)
+
+
+def migrate(connection: Connection, now: float) -> int:
+    """Bring the database to the newest number, which is answered; raises ``FarmError`` for one from a newer buildfarm."""
+    known = MIGRATIONS[-1][0]
+    current = 0
+    if inspect(connection).has_table("migrations"):
+        current = connection.execute(select(func.max(tables.migrations.c.number))).scalar() or 0
+    if current > known:
+        raise FarmError(f"the ledger is of version {current}, this buildfarm knows {known}: install a newer buildfarm")
+    for number, name, step in MIGRATIONS:
+        if number > current:
+            step(connection)
+            connection.execute(insert(tables.migrations).values(number=number, name=name, at=now))
+    return known

@@ -1,0 +1,106 @@
+"""The in-process farm: the same ticks and the same workers as any other, driven until one request is done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from buildfarm.app.wiring import Site
+from buildfarm.farm.expand import expand
+from buildfarm.farm.tick import Ticked, submit, tick
+from buildfarm.farm.work import Workplace, work_one
+from buildfarm.model.job import BuildRequest, Worker
+from buildfarm.ports import JobRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a request ended: its last tick, its rows, and the keys of what had been done before it came."""
+
+    request: BuildRequest
+    ticked: Ticked
+    rows: tuple[JobRow, ...]
+    cached: frozenset[str]
+
+
+def build(site: Site, request: BuildRequest, jobs: int) -> Result:
+    """Submit the request, then tick and work, ``jobs`` workers at once, until nothing is left to do for it.
+
+    Raises ``KeyboardInterrupt`` when told to stop: the workers have handed their jobs back by then.
+    """
+    with site.owner() as owner, _quit_on_signals() as quit_:
+        site.runner.sweep(site.farm.owners.live())
+        request = submit(site.farm, request)
+        worker = Worker(name=owner, lanes=site.lanes, environments=site.fingerprints)
+        place = replace(site.workplace, quit_=quit_.is_set)
+        expand(site.farm, request)
+        cached = frozenset(row.job.key for row in site.farm.jobs.rows(request.id, frozenset({"succeeded"})))
+        ticked = _drive(site, request, _Crew(place=place, worker=worker, size=jobs, quit_=quit_))
+        return Result(request=request, ticked=ticked, rows=site.farm.jobs.rows(request.id), cached=cached)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crew:
+    """The workers of one request."""
+
+    place: Workplace
+    worker: Worker
+    size: int
+    quit_: threading.Event
+
+
+def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set() and not crew.quit_.is_set():
+            if not work_one(crew.place, crew.worker, request.id):
+                site.farm.bell.wait(0.25)
+
+    with ThreadPoolExecutor(max_workers=crew.size, thread_name_prefix="worker") as pool:
+        workers = [pool.submit(work) for _ in range(crew.size)]
+        try:
+            while True:
+                _raise_if_dead(workers)
+                if crew.quit_.is_set():
+                    raise KeyboardInterrupt
+                ticked = tick(site.farm, request.id)[request.id]
+                if ticked.done:
+                    return ticked
+                site.farm.bell.wait(0.5)
+        finally:
+            over.set()
+            if not crew.quit_.is_set() and any(_failed(each) for each in workers):
+                crew.quit_.set()
+            site.farm.bell.ring("*")
+
+
+def _failed(worker: Future[None]) -> bool:
+    return worker.done() and worker.exception() is not None
+
+
+def _raise_if_dead(workers: list[Future[None]]) -> None:
+    for each in workers:
+        if each.done():
+            each.result()
+
+
+@contextmanager
+def _quit_on_signals() -> Iterator[threading.Event]:
+    """TERM and Ctrl-C set the event: sessions end, jobs go back to the queue, and the main thread is interrupted."""
+    quit_ = threading.Event()
+
+    def stop(_signal: int, _frame: object) -> None:
+        quit_.set()
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield quit_
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

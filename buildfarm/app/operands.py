@@ -1,0 +1,131 @@
+"""What a person names on the command line → recipes: recipe files, folders of them, requirements files, requirements, local paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buildfarm.model.recipe import PathSource, Recipe, Track
+from buildfarm.model.wheel import Severity
+from buildfarm.recipe.diagnostic import Diagnostic, Span, render
+from buildfarm.recipe.parse import parse_recipe
+from buildfarm.recipe.requirements import parse_requirement, parse_requirements
+
+_SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Recipes, and every diagnostic of every file, with the text that it points into."""
+
+    recipes: tuple[Recipe, ...] = ()
+    diagnostics: tuple[tuple[Diagnostic, str], ...] = ()
+
+    def __add__(self, other: Read) -> Read:
+        return Read(recipes=self.recipes + other.recipes, diagnostics=self.diagnostics + other.diagnostics)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is wrong enough to stop."""
+        return any(each.severity is Severity.ERROR for each, _ in self.diagnostics)
+
+    @property
+    def messages(self) -> str:
+        """All diagnostics for a person."""
+        return "\n\n".join(render(each, text) for each, text in self.diagnostics)
+
+
+def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) -> Read:
+    """Read all that was named; ``files`` are requirements files, ``recipes`` the folder that bare names are looked up in."""
+    found = Read()
+    for operand in operands:
+        found += _operand(operand, recipes)
+    for file in files:
+        found += _requirements_file(Path(file), recipes)
+    return replace(found, recipes=_distinct(found.recipes))
+
+
+def read_recipe_file(path: Path) -> Read:
+    """One recipe file with its diagnostics; one that cannot be read is a diagnostic too."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return _trouble(str(path), f"cannot be read: {error}", "name a UTF-8 text file")
+    parsed = parse_recipe(text, file=str(path), folder=str(path.parent.absolute()))
+    return Read(
+        recipes=(parsed.recipe,) if parsed.recipe else (), diagnostics=tuple((each, text) for each in parsed.diagnostics)
+    )
+
+
+def recipe_files(path: Path) -> tuple[Path, ...]:
+    """The recipe files at a path: itself, or all of a folder."""
+    return tuple(sorted((*path.rglob("*.yaml"), *path.rglob("*.yml")))) if path.is_dir() else (path,)
+
+
+def _operand(operand: str, recipes: Path) -> Read:
+    path = Path(operand)
+    if path.suffix in (".yaml", ".yml"):
+        return read_recipe_file(path)
+    if path.is_dir() and not _is_project(path) and recipe_files(path):
+        return sum(map(read_recipe_file, recipe_files(path)), Read())
+    if path.name.endswith(_SDISTS) or (path.exists() and ("/" in operand or operand == ".")):
+        return _local(path)
+    if path.suffix == ".txt":
+        return _requirements_file(path, recipes)
+    parsed = parse_requirement(operand)
+    if isinstance(parsed, Diagnostic):
+        return Read(diagnostics=((parsed, operand),))
+    return _from_folder(parsed, recipes)
+
+
+def _is_project(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("pyproject.toml", "setup.py"))
+
+
+def _local(path: Path) -> Read:
+    if not path.exists():
+        return _trouble(str(path), "does not exist", "name an sdist, a project's folder, a recipe or a requirement")
+    if path.is_dir() and not _is_project(path):
+        return _trouble(str(path), "holds no pyproject.toml, setup.py or recipe", "name a project's folder")
+    name = path.absolute().name if path.is_dir() else path.name.rpartition("-")[0]
+    return Read(recipes=(Recipe(name=name, source=PathSource(path=str(path.absolute()))),))
+
+
+def _requirements_file(path: Path, recipes: Path) -> Read:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return _trouble(str(path), f"cannot be read: {error}", "name a UTF-8 requirements file")
+    parsed = parse_requirements(text, file=str(path))
+    found = Read(diagnostics=tuple((each, text) for each in parsed.diagnostics))
+    return sum((_from_folder(recipe, recipes) for recipe in parsed.recipes), found)
+
+
+def _from_folder(wish: Recipe, recipes: Path) -> Read:
+    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish itself."""
+    path = recipes / f"{wish.name}.yaml"
+    if not path.is_file():
+        return Read(recipes=(wish,))
+    found = read_recipe_file(path)
+    if wish.versions == Track():
+        return found
+    return replace(found, recipes=tuple(replace(recipe, versions=wish.versions) for recipe in found.recipes))
+
+
+def _distinct(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+    """Each once, in order; two wishes for one project become one with the versions of both, where both are exact."""
+    found: dict[str, Recipe] = {}
+    for recipe in recipes:
+        known = found.get(recipe.name)
+        if known is None or isinstance(known.versions, Track) or isinstance(recipe.versions, Track):
+            found[recipe.name] = recipe
+        else:
+            found[recipe.name] = replace(known, versions=tuple(dict.fromkeys((*known.versions, *recipe.versions))))
+    return tuple(found.values())
+
+
+def _trouble(file: str, message: str, help_: str) -> Read:
+    where = Span(line=1, column=1, length=1)
+    error = Diagnostic(severity=Severity.ERROR, code="file", message=message, file=file, span=where, help=help_)
+    return Read(diagnostics=((error, ""),))

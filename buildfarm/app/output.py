@@ -1,0 +1,189 @@
+"""What people and programs read: tables and JSON of plans and results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from buildfarm.app.local import Result
+from buildfarm.app.settings import Settings
+from buildfarm.model.job import BuildJob, TestJob
+from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Tested
+from buildfarm.model.plan import Goal, LeftOut, Plan
+from buildfarm.model.wheel import Artifact, tags_of
+from buildfarm.ports import JobRow, Log
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan as one JSON document."""
+    return {
+        "jobs": [
+            {
+                "key": job.key,
+                "kind": job.kind,
+                "name": job.project,
+                "version": job.version,
+                "target": str(job.target),
+                "environment": job.environment.name,
+                "lane": job.environment.lane,
+            }
+            for job in plan.jobs
+        ],
+        "later": [
+            {
+                "name": each.project,
+                "version": each.version,
+                "target": str(each.target),
+                "after": each.after,
+                "reason": each.reason,
+            }
+            for each in plan.later
+        ],
+        "left_out": _left_out(plan.left_out),
+    }
+
+
+def plan_table(plan: Plan, console: Console) -> None:
+    """A plan for a person: what will be done, what waits, what is left out and why."""
+    table = Table("job", "project", "version", "target", "why", box=None, pad_edge=False, header_style="bold")
+    for job in plan.jobs:
+        kind = "build" if isinstance(job, BuildJob) else "test"
+        where = f"in {job.environment.name}" + (f", compiler {job.part.build.compiler}" if isinstance(job, BuildJob) else "")
+        table.add_row(kind, job.project, job.version, str(job.target), where)
+    for later in plan.later:
+        table.add_row("later", later.project, later.version, str(later.target), later.reason, style="dim")
+    for out in plan.left_out:
+        table.add_row("left out", out.project, out.version, out.target, out.reason, style="yellow")
+    console.print(table)
+
+
+def result_json(result: Result, log: Log) -> dict[str, Any]:
+    """A finished build as one JSON document (DESIGN: keys may be added, never renamed)."""
+    return {
+        "jobs": [_job_json(row, result, log) for row in result.rows],
+        "left_out": _left_out(result.ticked.plan.left_out),
+        "withheld": [
+            {"filename": each.wheel.name, "reason": each.withheld or f"waits for {each.waits}"}
+            for each in result.ticked.judgements
+            if not each.good
+        ],
+    }
+
+
+def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
+    reason = _reason(row.outcome)
+    wheel = _wheel(row)
+    return {
+        "key": row.job.key,
+        "kind": row.job.kind,
+        "name": row.job.project,
+        "version": row.job.version,
+        "target": str(row.job.target),
+        "outcome": row.state,
+        "step": row.outcome.step.value if isinstance(row.outcome, Failed) else None,
+        "reason": reason.message if reason else None,
+        "code": reason.code if reason else None,
+        "advice": reason.advice if reason else None,
+        "log": log.where(row.log) if row.log else None,
+        "wheel": wheel and {"filename": wheel.name, "sha256": wheel.sha256, "tags": sorted(map(str, tags_of(wheel.name)))},
+        "seconds": round(row.seconds, 3),
+        "cached": row.job.key in result.cached,
+        "isolation": row.outcome.report.isolation if isinstance(row.outcome, Tested) else None,
+    }
+
+
+def _wheel(row: JobRow) -> Artifact | None:
+    if isinstance(row.outcome, Built):
+        return row.outcome.wheel.artifact
+    return None if isinstance(row.job, BuildJob) else row.job.wheel
+
+
+def _left_out(out: Iterable[LeftOut]) -> list[dict[str, str]]:
+    return [
+        {"name": each.project, "version": each.version, "target": each.target, "reason": each.reason} for each in out
+    ]
+
+
+def _reason(outcome: Outcome | None) -> Reason | None:
+    return outcome.reason if isinstance(outcome, Failed) else None
+
+
+def result_table(result: Result, console: Console) -> None:
+    """Every wanted target with what became of it, in the order of the plan."""
+    table = Table("project", "version", "target", "result", "wheel", box=None, pad_edge=False, header_style="bold")
+    rows = {row.job.key: row for row in result.rows}
+    for goal in sorted(result.ticked.plan.goals, key=lambda goal: (goal.project, goal.version, goal.target.python)):
+        word, style = verdict(goal, rows, result)
+        table.add_row(
+            goal.project, goal.version, str(goal.target), Text(word, style=style), goal.wheel.name if goal.wheel else ""
+        )
+    for out in result.ticked.plan.left_out:
+        table.add_row(out.project, out.version, out.target, Text(f"left out: {out.reason}", style="yellow"), "")
+    console.print(table)
+
+
+def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, str]:
+    """A word for what became of a target, and its colour."""
+    build, test = rows.get(goal.build), rows.get(goal.test)
+    for row in (build, test):
+        if row and row.state in ("failed", "cancelled"):
+            step = row.outcome.step.value if isinstance(row.outcome, Failed) else ""
+            return f"{row.state} {step}".strip(), "red"
+    judgement = next((each for each in result.ticked.judgements if each.wheel == goal.wheel), None)
+    if judgement and judgement.withheld:
+        return "withheld", "yellow"
+    if goal.skip:
+        return "built, tests skipped", "green"
+    if test and test.state == "succeeded":
+        return ("unchanged" if goal.test in result.cached else "built, tested"), "green"
+    return "unfinished", "yellow"
+
+
+def failures(result: Result, log: Log, console: Console) -> None:
+    """What went wrong: the command, the end of its output, what to do, where the whole log is."""
+    for row in result.rows:
+        reason = _reason(row.outcome)
+        if row.state != "failed" or reason is None or not isinstance(row.outcome, Failed):
+            continue
+        title = f"{row.job.project} {row.job.version} {row.job.target}: {row.job.kind} failed at {row.outcome.step}"
+        console.print(Text(f"\n{title}", style="bold red"))
+        console.print(Text(f"  {reason.message}"))
+        if reason.command:
+            console.print(Text(f"  command: {' '.join(reason.command)}", style="dim"))
+        for line in reason.tail[-15:]:
+            console.print(Text(f"  | {line}", style="dim"))
+        if reason.advice:
+            console.print(Text(f"  help: {reason.advice}", style="cyan"))
+        if row.log:
+            console.print(Text(f"  log: {log.where(row.log)}"))
+    for each in result.ticked.judgements:
+        if each.withheld:
+            console.print(Text(f"\n{each.wheel.name} is withheld: {each.withheld}", style="yellow"))
+
+
+def where_next(result: Result, settings: Settings, console: Console) -> None:
+    """One or two lines: what there is now, and how to use it."""
+    published = sorted({row.job.wheel.name for row in result.rows if isinstance(row.job, TestJob) and row.state == "succeeded"})
+    if all(row.job.key in result.cached for row in result.rows) and result.rows:
+        console.print("Nothing to do: all of it was built, tested and published before.", highlight=False)
+    if published:
+        tree = settings.home / "index" / settings.index / "simple"
+        console.print(f"Index: {tree}", soft_wrap=True, highlight=False)
+        console.print(
+            f"Serve it: buildfarm serve; then pip install --index-url http://127.0.0.1:8420/{settings.index}/simple/ NAME",
+            soft_wrap=True,
+            highlight=False,
+        )
+        console.print(f"Every input of a wheel: buildfarm why {published[0]}", soft_wrap=True, highlight=False)
+
+
+def exit_code(result: Result) -> int:
+    """0: every operand has its wheels; 1: a package failed, is withheld, or an operand came to nothing."""
+    rows = {row.job.key: row for row in result.rows}
+    served = {goal.project for goal in result.ticked.plan.goals}
+    all_served = {recipe.name for recipe in result.request.recipes} <= served
+    all_good = all(verdict(goal, rows, result)[1] == "green" for goal in result.ticked.plan.goals)
+    return 0 if all_served and all_good else 1

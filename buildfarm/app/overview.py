@@ -1,0 +1,146 @@
+"""What the ledger knows, for people and programs: status, logs, and the story of a wheel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from buildfarm.app.wiring import Site
+from buildfarm.farm.why import Story
+from buildfarm.model.canonical import to_plain
+from buildfarm.model.outcome import Failed, Tested
+from buildfarm.ports import JobRow
+
+
+def title(row: JobRow) -> str:
+    """One line that names a job and its state."""
+    job = row.job
+    return f"{job.kind} {job.project} {job.version} {job.target}: {row.state} [{job.key[:12]}]"
+
+
+def find_jobs(site: Site, wanted: str) -> tuple[JobRow, ...]:
+    """Jobs with an attempt whose key begins with ``wanted``, or that are of the project of that name."""
+    return tuple(
+        row
+        for row in site.farm.jobs.rows()
+        if row.log and (row.job.project == wanted or (len(wanted) >= 4 and row.job.key.startswith(wanted)))
+    )
+
+
+def log_json(site: Site, row: JobRow) -> dict[str, Any]:
+    """A job's log with its name."""
+    return {
+        "key": row.job.key,
+        "title": title(row),
+        "path": site.log.where(row.log),
+        "text": site.log.read(row.log).decode("utf-8", "replace"),
+    }
+
+
+def status_json(site: Site) -> dict[str, Any]:
+    """Open requests, jobs, publications."""
+    return {
+        "requests": [
+            {"id": each.id, "owner": each.owner, "index": each.index, "projects": [recipe.name for recipe in each.recipes]}
+            for each in site.farm.requests.open_requests()
+        ],
+        "jobs": [
+            {
+                "key": row.job.key,
+                "kind": row.job.kind,
+                "name": row.job.project,
+                "version": row.job.version,
+                "target": str(row.job.target),
+                "state": row.state,
+                "attempts": row.attempts,
+                "reason": row.outcome.reason.message if isinstance(row.outcome, Failed) else None,
+            }
+            for row in site.farm.jobs.rows()
+        ],
+        "publications": [
+            {"index": each.index, "filename": each.artifact.name, "sha256": each.artifact.sha256, "state": each.state}
+            for each in site.farm.events.publications()
+        ],
+    }
+
+
+def status_table(site: Site, console: Console) -> None:
+    """The same for a person."""
+    rows = site.farm.jobs.rows()
+    table = Table("key", "job", "project", "version", "target", "state", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        colour = {"succeeded": "green", "failed": "red"}.get(row.state, "yellow")
+        step = f" at {row.outcome.step}" if isinstance(row.outcome, Failed) else ""
+        state = f"[{colour}]{row.state}{step}[/]"
+        table.add_row(row.job.key[:12], row.job.kind, row.job.project, row.job.version, str(row.job.target), state)
+    console.print(table)
+    states = Counter(row.state for row in rows)
+    published = Counter(each.state for each in site.farm.events.publications())
+    console.print(f"{len(site.farm.requests.open_requests())} open requests; jobs: {_counts(states)}; files: {_counts(published)}")
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counter.items())) or "none"
+
+
+def story_json(site: Site, story: Story) -> dict[str, Any]:
+    """Every input of a wheel."""
+    job, wheel = story.job, story.wheel.wheel
+    return {
+        "wheel": to_plain(wheel.artifact),
+        "job": job.key,
+        "name": job.project,
+        "version": job.version,
+        "target": str(job.target),
+        "source": {**to_plain(job.source), "requires": list(job.requires), "backend": job.backend},
+        "recipe": to_plain(job.part),
+        "environment": {"name": job.environment.name, "key": job.fingerprint, **job.environment.definition},
+        "tools": dict(job.tools),
+        "generation": job.generation,
+        "needs": dict(job.needs),
+        "inputs": [{"role": each.role, **to_plain(each.artifact)} for each in story.inputs],
+        "warnings": [to_plain(each) for each in wheel.warnings],
+        "log": site.log.where(story.build.log),
+        "tests": [
+            {"target": str(row.job.target), "state": row.state, **(to_plain(row.outcome.report) if isinstance(row.outcome, Tested) else {})}
+            for row in story.tests
+        ],
+        "publications": [{"index": each.index, "state": each.state} for each in story.publications],
+    }
+
+
+def story_text(site: Site, story: Story, console: Console) -> None:
+    """The same for a person, one fact a line."""
+    for name, value in _facts(site, story):
+        console.print(f"[bold]{name:12}[/] {value}", highlight=False, soft_wrap=True)
+
+
+def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
+    job, wheel = story.job, story.wheel.wheel
+    yield "wheel", f"{wheel.artifact.name}  sha256:{wheel.artifact.sha256}"
+    yield "job", f"{job.key}  (attempt {story.build.attempts}, {story.build.seconds:.1f} s, generation {job.generation})"
+    yield "source", f"{job.source.artifact.name}  sha256:{job.source.artifact.sha256}"
+    yield "", f"SOURCE_DATE_EPOCH {job.source.epoch}"
+    yield "recipe", str(to_plain(job.part) or "says nothing but name and versions")
+    yield "environment", f"{job.environment.name}  {job.fingerprint[:16]}"
+    for name, value in sorted(job.environment.definition.items()):
+        yield "", f"{name}: {value}"
+    yield "tools", ", ".join(f"{name} {version}" for name, version in sorted(job.tools.items()))
+    yield "backend", job.backend
+    for each in story.inputs:
+        yield each.role, f"{each.artifact.name}  sha256:{each.artifact.sha256}"
+    for name, key in job.needs.items():
+        yield "needs", f"{name}, built by job {key}"
+    for finding in wheel.warnings:
+        yield "warning", f"{finding.rule}: {finding.message}"
+    for row in story.tests:
+        report = row.outcome.report if isinstance(row.outcome, Tested) else None
+        told = f": imported {', '.join(report.imported) or 'nothing'}; isolation: {report.isolation}" if report else ""
+        yield "test", f"{row.job.target} {row.state}{told}"
+    for publication in story.publications:
+        yield "index", f"{publication.index}: {publication.state}"
+    yield "log", site.log.where(story.build.log)

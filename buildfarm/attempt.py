@@ -1,0 +1,261 @@
+"""The story of one job, told twice: build, and test.
+
+Each step hands a new type to the next, so the type checker forbids verifying what was not repaired. A failure of the
+package is raised as ``StepFailed`` where it is found and becomes a value in one place, ``attempt``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from buildfarm.model.errors import Stopped, StepFailed, Unavailable, Wants
+from buildfarm.model.job import BuildJob, Lease, TestJob
+from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Reason, Step, Tested, Wanting
+from buildfarm.model.recipe import Test
+from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
+from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict, VerifiedWheel
+from buildfarm.ports import Progress, Report, Runner, Session, Store
+from buildfarm.steps import build as build_step
+from buildfarm.steps import install
+from buildfarm.steps import repair as repair_step
+from buildfarm.steps import test as test_step
+from buildfarm.verify.claim import Claim
+from buildfarm.verify.rules import verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What an attempt works with: a runner, the store, and where news and output go."""
+
+    runner: Runner
+    store: Store
+    sink: Sink
+    stop: Stop
+    report: Report
+
+
+def attempt(lease: Lease, bench: Bench) -> Outcome:
+    """Make the attempt that the lease is for; a failure of the package is an outcome, whatever else goes wrong raises."""
+    try:
+        if isinstance(lease.job, BuildJob):
+            return Built(wheel=build(lease.job, lease, bench))
+        return Tested(report=test(lease.job, lease, bench))
+    except StepFailed as failed:
+        return Failed(step=failed.step, reason=failed.reason)
+    except Wants as wants:
+        return Wanting(requirements=wants.requirements)
+    except Stopped:
+        return HandedBack()
+
+
+def build(job: BuildJob, lease: Lease, bench: Bench) -> VerifiedWheel:
+    """Source and locked requirements in, a verified wheel out."""
+    with bench.runner.open(_spec(lease, Purpose.BUILD), bench.sink, bench.stop) as session:
+        _say(bench, lease, Step.BUILD, session.isolation)
+        built = _build(job, lease, session, bench.store)
+        _say(bench, lease, Step.REPAIR, PurePosixPath(built.path).name)
+        repaired = _repair(job, built, session)
+    _say(bench, lease, Step.VERIFY, repaired.artifact.name)
+    return _verify(job, repaired, bench.store)
+
+
+def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
+    """A wheel by its digest in, a report out; the session is clean, like its consumer's, and holds no compiler."""
+    with bench.runner.open(_spec(lease, Purpose.TEST), bench.sink, bench.stop) as session:
+        _say(bench, lease, Step.TEST, session.isolation)
+        _fill(lease, session, Step.TEST)
+        reports = [_run_test(job, each, session, bench.store) for each in job.tests]
+    imported = tuple(name for report in reports for name in report.imported)
+    compiler = next((report.compiler for report in reports if report.compiler), "")
+    if compiler and "none" not in session.isolation:
+        raise StepFailed(Step.TEST, Reason(code="compiler", message=f"the test session has a compiler: {compiler}"))
+    return TestReport(
+        verdict=Verdict.PASSED,
+        reason="; ".join(report.reason for report in reports if report.reason),
+        imported=imported,
+        isolation=session.isolation,
+        compiler=compiler,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- build
+
+
+def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> BuiltWheel:
+    layout = session.layout
+    _unpack(session, layout.source, Archive(artifact=job.source.artifact))
+    _fill(lease, session, Step.BUILD)
+    session.put(f"{layout.scripts}/hook.py", build_step.hook_script())
+    session.put(f"{layout.work}/request.json", build_step.hook_request(job, layout, lease.granted))
+    for command in build_step.before(job, layout):
+        _run(session, command, Step.BUILD)
+    done = _run(session, build_step.call_hook(job, layout), Step.BUILD)
+    answer = build_step.read_answer(_read(session, store, f"{layout.work}/hook.json", done))
+    if answer.wants:
+        raise Wants(answer.wants)
+    return _only_wheel(session, layout.dist, Step.BUILD)
+
+
+def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel:
+    layout, path = session.layout, built.path
+    if not repair_step.is_pure(path):
+        _run(session, repair_step.repair(job, layout, path), Step.REPAIR, lambda done: repair_step.repair_failure(job, done))
+        # A failed repair leaves a wheel behind: only exit code 0 and exactly one output count.
+        path = _only_wheel(session, layout.repaired, Step.REPAIR).path
+    if job.build_tag:
+        _run(session, repair_step.stamp(job, layout, path), Step.REPAIR)
+        path = _only_wheel(session, str(PurePosixPath(path).parent), Step.REPAIR).path
+    (artifact,) = session.take(path)
+    return RepairedWheel(artifact=artifact)
+
+
+def _verify(job: BuildJob, repaired: RepairedWheel, store: Store) -> VerifiedWheel:
+    with store.open(repaired.artifact.sha256) as content:
+        return verify(repaired.artifact, content, claim_of(job))
+
+
+def claim_of(job: BuildJob) -> Claim:
+    """What a wheel of this job must be true to; the coordinator verifies with the same claim."""
+    return Claim(
+        project=job.project,
+        version=job.version,
+        target=job.target,
+        wheel_kind=job.part.wheel,
+        native_source=job.native,
+        extensions_before=job.extensions,
+        relax=job.part.verify.relax,
+        external=job.part.repair.exclude,
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- test
+
+
+def _run_test(job: TestJob, test: Test, session: Session, store: Store) -> TestReport:
+    layout, report = session.layout, TestReport(verdict=Verdict.PASSED)
+    if test.imports:
+        report = _import(job, test, session, store)
+    if test.sources and job.source:
+        _unpack(session, f"{layout.work}/tests", Archive(artifact=job.source.artifact, only=test.sources))
+    for path, content in test_step.files(test, layout).items():
+        session.put(path, content)
+    for command in test_step.commands(test, layout):
+        session.put(f"{command.cwd}/.buildfarm", b"")  # makes the folder
+        _run(session, command, Step.TEST)
+    return report
+
+
+def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestReport:
+    layout = session.layout
+    session.put(f"{layout.scripts}/imports.py", test_step.imports_script())
+    session.put(f"{layout.work}/request.json", test_step.imports_request(job, test, layout))
+    done = session.run(test_step.call_imports(layout))
+    if not done.ok and done.exit_code != 1:
+        raise _failed(done, Step.TEST)
+    answer = test_step.read_imports(_read(session, store, f"{layout.work}/imports.json", done, Step.TEST))
+    if answer.failures:
+        raise StepFailed(
+            Step.TEST,
+            Reason(
+                code="import",
+                message="the wheel is installed but " + "; ".join(answer.failures),
+                advice="add what is missing to the project's requirements or to tests: requires; the traceback is in the log",
+                command=done.command.argv,
+                tail=done.tail,
+            ),
+        )
+    return TestReport(
+        verdict=Verdict.PASSED,
+        reason="; ".join(answer.notes),
+        imported=answer.imported,
+        compiler=", ".join(answer.compilers),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- sessions
+
+
+def _spec(lease: Lease, purpose: Purpose) -> SessionSpec:
+    job = lease.job
+    return SessionSpec(
+        attempt=lease.name,
+        owner=lease.worker,
+        purpose=purpose,
+        environment=job.environment,
+        limits=job.limits,
+        epoch=job.source.epoch if job.source else OLDEST_EPOCH,
+        cxx=isinstance(job, BuildJob) and job.cxx,
+    )
+
+
+def _fill(lease: Lease, session: Session, step: Step) -> None:
+    """Put the wheels of the lease into the session and install them into a new environment."""
+    layout, wheels = session.layout, []
+    for each in lease.inputs:
+        if each.role in ("wheelhouse", "wheel"):
+            wheels.append(f"{layout.wheelhouse}/{each.artifact.name}")
+            session.put(wheels[-1], each.artifact)
+    _run(session, install.make_venv(layout), step)
+    if wheels:
+        _run(session, install.install(layout, wheels), step)
+
+
+def _run(
+    session: Session, command: Command, step: Step, explain: Callable[[Completed], Reason] = build_step.failure
+) -> Completed:
+    done = session.run(command)
+    if not done.ok:
+        raise _failed(done, step, explain)
+    return done
+
+
+def _failed(
+    done: Completed, step: Step, explain: Callable[[Completed], Reason] = build_step.failure
+) -> StepFailed | Stopped:
+    if done.ended is Ended.STOPPED:
+        return Stopped(done.command.what)
+    return StepFailed(step, (explain if done.ended is Ended.EXITED else build_step.failure)(done))
+
+
+def _unpack(session: Session, at: str, archive: Archive) -> None:
+    try:
+        session.put(at, archive)
+    except Unavailable as refused:
+        raise StepFailed(Step.PREPARE, refused.reason) from refused
+
+
+def _read(session: Session, store: Store, path: str, done: Completed, step: Step = Step.BUILD) -> bytes:
+    """What one of our scripts wrote."""
+    found = session.take(path)
+    if not found:
+        reason = Reason(
+            code="no-answer",
+            message=f"our script ended but wrote no {PurePosixPath(path).name}",
+            advice="the project ended the interpreter or removed the session's own files: look at its build script",
+            command=done.command.argv,
+            tail=done.tail,
+        )
+        raise StepFailed(step, reason)
+    with store.open(found[0].sha256) as content:
+        return content.read()
+
+
+def _only_wheel(session: Session, folder: str, step: Step) -> BuiltWheel:
+    found = session.take(f"{folder}/*.whl")
+    if len(found) == 1:
+        return BuiltWheel(path=f"{folder}/{found[0].name}")
+    names = ", ".join(artifact.name for artifact in found) or "none"
+    raise StepFailed(
+        step,
+        Reason(
+            code="not-one-wheel",
+            message=f"the {step} step must leave exactly one wheel, it left {names}",
+            advice="a build backend must write the one wheel that it returns (PEP 517)",
+        ),
+    )
+
+
+def _say(bench: Bench, lease: Lease, step: Step, message: str) -> None:
+    bench.report(Progress(job=f"{lease.job.project} {lease.job.version} {lease.job.target}", step=step, message=message))

@@ -1,0 +1,46 @@
+"""What a coordinator works with: the ports of its side, and what this site offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from buildfarm.model.job import Environment
+from buildfarm.ports import (
+    Bell,
+    Events,
+    Jobs,
+    Learning,
+    Locks,
+    Owners,
+    Rendering,
+    Report,
+    Requests,
+    Resolver,
+    Sources,
+    Store,
+    Tree,
+    no_report,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinator:
+    """``clock`` gives the time of a publication, ISO 8601 UTC with a Z (PEP 700); ``tools`` are those that make bytes."""
+
+    requests: Requests
+    jobs: Jobs
+    locks: Locks
+    learning: Learning
+    events: Events
+    rendering: Rendering
+    store: Store
+    sources: Sources
+    resolver: Resolver
+    tree: Tree
+    bell: Bell
+    owners: Owners
+    environments: tuple[Environment, ...]
+    clock: Callable[[], str]
+    tools: Mapping[str, str] = field(default_factory=dict)
+    report: Report = no_report

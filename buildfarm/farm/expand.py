@@ -1,0 +1,70 @@
+"""From open requests to rows: gather the facts, plan, insert what is absent, until nothing new is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from packaging.version import Version
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.resolve import resolve
+from buildfarm.model.facts import Facts, KnownSource, KnownWheel
+from buildfarm.model.job import BuildRequest
+from buildfarm.model.outcome import Reason
+from buildfarm.model.plan import Plan
+from buildfarm.plan.expand import expand as expand_plan
+from buildfarm.ports import Publication, Resolution
+
+
+def expand(farm: Coordinator, request: BuildRequest) -> Plan:
+    """The request's plan, with all of its jobs in the ledger."""
+    resolution = resolve(farm, request)
+    seen: frozenset[str] = frozenset()
+    while True:
+        plan = expand_plan(request, gather(farm, request, resolution))
+        keys = frozenset(job.key for job in plan.jobs)
+        if keys <= seen:
+            return plan
+        farm.jobs.insert(request, plan.jobs)
+        seen |= keys
+
+
+def preview(farm: Coordinator, request: BuildRequest) -> Plan:
+    """The plan of a request that nobody submitted: what is known already counts, nothing is inserted."""
+    return expand_plan(request, gather(farm, request, resolve(farm, request)))
+
+
+def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> Facts:
+    """Everything that planning this request may ask of the world."""
+    keys = [row.job.key for row in farm.jobs.rows(request.id)]
+    names = [recipe.name for recipe in request.recipes]
+    return Facts(
+        environments=farm.environments,
+        tools=farm.tools,
+        versions={
+            name: versions if isinstance(versions, Reason) else tuple(sorted(versions, key=Version))
+            for name, versions in resolution.items()
+        },
+        sources=_sources(resolution),
+        wheels=farm.learning.wheels(keys),
+        failed=farm.learning.failed(request.id),
+        published=_published(farm.events.publications(request.index, frozenset({"published"}))),
+        last=farm.learning.last(names),
+    )
+
+
+def _sources(resolution: Resolution) -> dict[tuple[str, str], KnownSource | Reason]:
+    return {
+        (name, version): source
+        for name, versions in resolution.items()
+        if not isinstance(versions, Reason)
+        for version, source in versions.items()
+    }
+
+
+def _published(publications: Iterable[Publication]) -> dict[tuple[str, str], tuple[KnownWheel, ...]]:
+    found: dict[tuple[str, str], list[KnownWheel]] = {}
+    for each in publications:
+        wheel = KnownWheel(artifact=each.artifact, content=each.content, extensions=0)
+        found.setdefault((each.project, each.version), []).append(wheel)
+    return {pair: tuple(wheels) for pair, wheels in found.items()}

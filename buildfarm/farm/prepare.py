@@ -1,0 +1,98 @@
+"""pending → queued: bring everything that a job's session needs into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.model.canonical import digest
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.job import BuildJob, Input, Lock, SourcePin, TestJob
+from buildfarm.ports import JobRow, Progress
+from buildfarm.verify.wheelfile import read_wheel
+
+
+def prepare(farm: Coordinator, index: str, rows: Iterable[JobRow]) -> None:
+    """Prepare pending jobs, several at once; each is queued, or failed with its reason, as soon as it is known."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for _ in pool.map(lambda row: _prepare(farm, index, row), rows):
+            pass
+
+
+def _prepare(farm: Coordinator, index: str, row: JobRow) -> None:
+    job = row.job
+    try:
+        if isinstance(job, BuildJob):
+            inputs, granted = _build_inputs(farm, job, row.wishes, index)
+        else:
+            inputs, granted = _test_inputs(farm, job), ()
+    except Unavailable as unavailable:
+        farm.jobs.unprepared(job.key, unavailable.reason)
+        farm.report(Progress(job=_name(row), step="prepare", message=f"failed: {unavailable.reason.message}"))
+    else:
+        farm.jobs.prepared(job.key, inputs, granted)
+    farm.bell.ring(job.environment.lane)
+
+
+def _build_inputs(
+    farm: Coordinator, job: BuildJob, wishes: tuple[str, ...], index: str
+) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    requirements = (*job.requires, *wishes)
+    key = digest(
+        {
+            "v": 1,
+            "source": job.source.artifact.sha256,
+            "part": job.part,
+            "environment": job.environment.definition,
+            "target": str(job.target),
+            "requirements": requirements,
+            "needs": job.needs,
+            "generation": job.generation,
+        }
+    )
+    lock = _locked(farm, key, requirements, job, index)
+    return (_source(farm, job.source), *_wheelhouse(farm, lock)), requirements
+
+
+def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
+    with farm.store.open(job.wheel.sha256) as content:
+        runtime = read_wheel(job.wheel.name, content).metadata.requires_dist
+    requirements = (*runtime, *(text for test in job.tests for text in test.requires))
+    try:
+        lock = _locked(farm, job.key, requirements, job, job.index)
+    except Unavailable as unavailable:
+        raise Unavailable(replace(unavailable.reason, code="test-requirements")) from unavailable
+    source = (_source(farm, job.source),) if job.source else ()
+    # The wheel under test goes in last and by its digest: a lock can never bring another one of that name.
+    wheels = [each for each in _wheelhouse(farm, lock) if each.artifact.name != job.wheel.name]
+    return (*source, *wheels, Input(role="wheel", artifact=job.wheel))
+
+
+def _locked(
+    farm: Coordinator, key: str, requirements: tuple[str, ...], job: BuildJob | TestJob, index: str
+) -> Lock:
+    if not requirements:
+        return Lock()
+    kept = farm.locks.kept(key)
+    if kept is None:
+        farm.report(
+            Progress(job=f"{job.project} {job.version} {job.target}", step="prepare", message="locking " + ", ".join(requirements))
+        )
+        kept = farm.locks.keep(key, farm.resolver.lock(requirements, job.environment, index))
+    return kept
+
+
+def _wheelhouse(farm: Coordinator, lock: Lock) -> tuple[Input, ...]:
+    return tuple(Input(role="wheelhouse", artifact=farm.resolver.fetch(wheel)) for wheel in lock.wheels)
+
+
+def _source(farm: Coordinator, pin: SourcePin) -> Input:
+    if not farm.store.has(pin.artifact.sha256):
+        farm.sources.fetch(pin.origin, pin.artifact.name, pin.artifact.sha256)
+    return Input(role="source", artifact=pin.artifact)
+
+
+def _name(row: JobRow) -> str:
+    return f"{row.job.project} {row.job.version} {row.job.target}"

@@ -1,0 +1,67 @@
+"""wanted → published: the file in place, then the event, then the pages. Each part may be repeated by anybody."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from packaging.utils import canonicalize_name
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.model.events import FilePublished
+from buildfarm.pages.project import fold
+from buildfarm.pages.simple import render_project, render_root
+from buildfarm.ports import Progress, Publication
+from buildfarm.verify.wheelfile import read_wheel
+
+
+def publish(farm: Coordinator) -> int:
+    """Publish what is wanted; the count of files that are now on a page."""
+    done = 0
+    for publication in farm.events.publications(states=frozenset({"wanted"})):
+        if _place(farm, publication):
+            render(farm)
+            farm.events.settle(publication, "published")
+            farm.report(Progress(job=publication.artifact.name, step="publish", message=f"published on {publication.index}"))
+            done += 1
+        else:
+            note = "a file of that name with other bytes lies in the tree"
+            farm.events.settle(publication, "conflict", note)
+            farm.report(Progress(job=publication.artifact.name, step="publish", message=f"CONFLICT: {note}"))
+    return done
+
+
+def render(farm: Coordinator) -> None:
+    """Write every page that lags behind its index's events."""
+    for index, project, _ in farm.rendering.stale():
+        with farm.rendering.lock(index):
+            events = farm.events.events(index)
+            projects = fold(events)
+            for path, content in render_project(projects[project]).items():
+                farm.tree.write(f"{index}/simple/{path}", content)
+            for path, content in render_root(projects).items():
+                farm.tree.write(f"{index}/simple/{path}", content)
+            # Only what was read above is on disk now; an event that came since is stale again.
+            last = max(each.serial for each in events if canonicalize_name(each.payload.project) == project)
+            farm.rendering.rendered(index, project, last)
+
+
+def _place(farm: Coordinator, publication: Publication) -> bool:
+    artifact, index = publication.artifact, publication.index
+    with farm.store.open(artifact.sha256) as content:
+        wheel = read_wheel(artifact.name, content)
+    path = f"{index}/+f/{artifact.sha256}/{artifact.name}"
+    if not farm.tree.link(path, artifact):
+        return False
+    farm.tree.write(f"{path}.metadata", wheel.metadata.raw)
+    farm.events.append(
+        index,
+        FilePublished(
+            project=canonicalize_name(publication.project),
+            version=publication.version,
+            artifact=artifact,
+            metadata_sha256=sha256(wheel.metadata.raw).hexdigest(),
+            uploaded=farm.clock(),
+            requires_python=wheel.metadata.requires_python,
+        ),
+    )
+    return True

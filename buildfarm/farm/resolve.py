@@ -1,0 +1,169 @@
+"""Pin what the recipes of a request stand for: exact versions and the bytes of their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from posixpath import basename
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.model.errors import RecipeError, Unavailable
+from buildfarm.model.facts import KnownSource
+from buildfarm.model.job import BuildRequest
+from buildfarm.model.outcome import Reason
+from buildfarm.model.recipe import GitSource, PathSource, Recipe, SdistSource, Track, UrlSource
+from buildfarm.ports import Offer, Progress, Resolution
+
+Versions = Mapping[str, KnownSource | Reason] | Reason
+
+
+def resolve(farm: Coordinator, request: BuildRequest) -> Resolution:
+    """What every recipe of the request stands for; remembered, so that a kill or a later release changes nothing."""
+    known = farm.requests.resolution(request.id)
+    if known is not None:
+        return known
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = pool.map(lambda recipe: _of_recipe(farm, recipe), request.recipes)
+        farm.requests.resolve(request.id, dict(zip((recipe.name for recipe in request.recipes), found, strict=True)))
+    return farm.requests.resolution(request.id) or {}
+
+
+def _of_recipe(farm: Coordinator, recipe: Recipe) -> Versions:
+    try:
+        match recipe.source:
+            case SdistSource():
+                return _of_sdists(farm, recipe, recipe.source)
+            case PathSource():
+                version, source = farm.sources.local(recipe)
+                return {version: source}
+            case UrlSource():
+                return {_single(recipe): _fetch(farm, recipe.name, _offer(recipe.source), recipe.source.sha256)}
+            case GitSource():
+                raise Unavailable(
+                    Reason(
+                        code="git",
+                        message=f"{recipe.name} comes from git, which this version of buildfarm does not fetch yet.",
+                        advice="Use its sdist, or a URL with a hash.",
+                    )
+                )
+    except Unavailable as unavailable:
+        return unavailable.reason
+    except RecipeError as error:
+        return Reason(code="source", message=str(error))
+
+
+def _of_sdists(farm: Coordinator, recipe: Recipe, source: SdistSource) -> Versions:
+    pinned = {version: each for (_, version), each in farm.locks.pinned([recipe.name]).items()}
+    exact = _exact(recipe)
+    if exact and all(version in pinned for version in exact):
+        return {version: _checked(recipe, version, pinned[version], source) for version in exact}
+    farm.report(Progress(job=recipe.name, step="prepare", message="asking upstream for its releases"))
+    offers = {str(Version(version)): offer for version, offer in farm.sources.releases(recipe.name).items()}
+    if not offers:
+        raise Unavailable(
+            Reason(
+                code="unknown-project",
+                message=f"upstream has no sdist of {recipe.name}.",
+                advice="Is the name right? A project that publishes wheels only cannot be built from its index.",
+            )
+        )
+    return {
+        version: _of_offer(farm, recipe, version, offers.get(version), pinned.get(version), source)
+        for version in exact or _choose(recipe, offers)
+    }
+
+
+def _of_offer(
+    farm: Coordinator,
+    recipe: Recipe,
+    version: str,
+    offer: Offer | None,
+    pinned: KnownSource | None,
+    source: SdistSource,
+) -> KnownSource | Reason:
+    if pinned is not None:
+        changed = offer is not None and offer.sha256 and offer.sha256 != pinned.pin.artifact.sha256
+        if changed and offer is not None and offer.filename == pinned.pin.artifact.name:
+            return Reason(
+                code="hash",
+                message=(
+                    f"{offer.filename} changed upstream: it was sha256:{pinned.pin.artifact.sha256} when it was first "
+                    f"pinned, now it is sha256:{offer.sha256}."
+                ),
+                advice="A release's file never changes honestly: find out why before you build it.",
+            )
+        return _checked(recipe, version, pinned, source)
+    if offer is None:
+        return Reason(
+            code="unknown-version",
+            message=f"upstream has no sdist of {recipe.name} {version}.",
+            advice="Name a version that has one.",
+        )
+    try:
+        known = _fetch(farm, recipe.name, offer, source.hashes.get(version, ""))
+        return farm.locks.pin(recipe.name, version, known)
+    except Unavailable as unavailable:
+        return unavailable.reason
+
+
+def _fetch(farm: Coordinator, name: str, offer: Offer, hash_: str) -> KnownSource:
+    wanted = hash_.removeprefix("sha256:") or offer.sha256
+    farm.report(Progress(job=name, step="prepare", message=f"fetching {offer.filename}"))
+    artifact = farm.sources.fetch(offer.origin, offer.filename, wanted)
+    known = farm.sources.look(artifact)
+    return replace(known, pin=replace(known.pin, origin=offer.origin))
+
+
+def _checked(recipe: Recipe, version: str, known: KnownSource, source: SdistSource) -> KnownSource | Reason:
+    written = source.hashes.get(version, "").removeprefix("sha256:")
+    if not written or written == known.pin.artifact.sha256:
+        return known
+    return Reason(
+        code="hash",
+        message=(
+            f"{recipe.name} {version}: the recipe says sha256:{written}, the pinned {known.pin.artifact.name} is "
+            f"sha256:{known.pin.artifact.sha256}."
+        ),
+        advice="Find out which is right, then write that one.",
+    )
+
+
+def _exact(recipe: Recipe) -> tuple[str, ...]:
+    if isinstance(recipe.versions, Track):
+        return ()
+    try:
+        return tuple(str(Version(text)) for text in recipe.versions)
+    except InvalidVersion:  # a specifier set, as a requirement has it
+        return ()
+
+
+def _choose(recipe: Recipe, offers: Mapping[str, Offer]) -> tuple[str, ...]:
+    """The versions that a tracking or a specifier stands for, newest last; yanked ones are nobody's newest (PEP 592)."""
+    keep = recipe.versions.keep if isinstance(recipe.versions, Track) else 1
+    wanted = SpecifierSet("" if isinstance(recipe.versions, Track) else ",".join(recipe.versions))
+    standing = sorted((Version(version) for version, offer in offers.items() if not offer.yanked))
+    fits = sorted(wanted.filter(standing))
+    if not fits:
+        raise Unavailable(
+            Reason(
+                code="unknown-version",
+                message=f"upstream has no sdist of {recipe.name} that is {wanted or 'not yanked'}.",
+                advice=f"It has {', '.join(map(str, standing[-5:])) or 'only yanked ones'}.",
+            )
+        )
+    return tuple(str(version) for version in fits[-keep:])
+
+
+def _single(recipe: Recipe) -> str:
+    exact = _exact(recipe)
+    if len(exact) != 1:
+        raise RecipeError(f"{recipe.name}: a source by URL is one version; name exactly that one under versions")
+    return exact[0]
+
+
+def _offer(source: UrlSource) -> Offer:
+    return Offer(filename=basename(source.url.partition("#")[0].partition("?")[0]), origin=source.url)

@@ -1,0 +1,55 @@
+"""One tick of the coordinator: reap ▸ expand ▸ prepare ▸ judge ▸ publish ▸ render. Idempotent; any number may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.expand import expand
+from buildfarm.farm.judge import Judgement, judge
+from buildfarm.farm.prepare import prepare
+from buildfarm.farm.publish import publish, render
+from buildfarm.model.job import BuildRequest
+from buildfarm.model.plan import Plan
+
+PENDING = frozenset({"pending"})
+UNFINISHED = frozenset({"pending", "queued", "running"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What a tick found of one request: its plan, the judgements, and whether nothing is left to do."""
+
+    plan: Plan
+    judgements: tuple[Judgement, ...]
+    done: bool
+
+
+def submit(farm: Coordinator, request: BuildRequest) -> BuildRequest:
+    """Make the wish known; ticks do the rest. An open request that wants exactly the same is attached to."""
+    return farm.requests.submit(request)
+
+
+def tick(farm: Coordinator, only: int | None = None) -> Mapping[int, Ticked]:
+    """Take every open request (or one) as far as it goes without a worker."""
+    farm.jobs.reap(farm.owners.live())
+    requests = [request for request in farm.requests.open_requests() if only in (None, request.id)]
+    for request in requests:
+        expand(farm, request)
+        prepare(farm, request.index, farm.jobs.rows(request.id, PENDING))
+    ticked = {request.id: _conclude(farm, request) for request in requests}
+    render(farm)
+    return ticked
+
+
+def _conclude(farm: Coordinator, request: BuildRequest) -> Ticked:
+    """Judge, publish, and close the request when nothing is left to do."""
+    plan = expand(farm, request)
+    judgements = judge(farm, request, plan)
+    publish(farm)
+    after = expand(farm, request)
+    done = not after.later and not farm.jobs.rows(request.id, UNFINISHED)
+    if done:
+        farm.requests.close(request.id)
+    return Ticked(plan=after, judgements=judgements, done=done)

@@ -1,0 +1,244 @@
+"""Requests, environments, and the two kinds of job with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from buildfarm.model.canonical import digest
+from buildfarm.model.recipe import Build, Limits, Patch, Recipe, Repair, System, Test, Verify
+from buildfarm.model.target import Target
+from buildfarm.model.wheel import Artifact
+
+KEY_VERSION = 1  # raised when the meaning of a key changes: then everything is built anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """Somebody's wish: recipes, globs over build identifiers, and the index to publish to.
+
+    ``urgency``: pull-request, request or nightly. ``id`` is given by the ledger.
+    """
+
+    recipes: tuple[Recipe, ...]
+    targets: tuple[str, ...] = ("*",)
+    index: str = "main"
+    owner: str = "local"
+    urgency: str = "request"
+    id: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Equal for requests that want the same thing, whatever their id."""
+        return digest([self.recipes, self.targets, self.index, self.owner, self.urgency])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where the commands of one target run: a host tool-chain or an image, for one interpreter.
+
+    ``target`` is the lowest floor that it reaches; ``definition`` is what it is made of (never what an image's id
+    happens to be), and its digest enters the keys; ``test_definition`` is the part of it that a test sees.
+    """
+
+    name: str
+    lane: str
+    target: Target
+    definition: Mapping[str, str]
+    test_definition: Mapping[str, str]
+    compilers: tuple[str, ...] = ()
+    services: bool = False
+    system: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the definition."""
+        return digest(self.definition)
+
+    @property
+    def test_fingerprint(self) -> str:
+        """Digest of the part of the definition that a test sees."""
+        return digest(self.test_definition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePin:
+    """The exact source of one version. ``origin`` says where prepare gets it: a URL or an absolute path.
+
+    ``epoch`` (SOURCE_DATE_EPOCH, seconds) is the newest time in the source, not before 1980.
+    """
+
+    artifact: Artifact
+    origin: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPart:
+    """What of a recipe decides the wheel's bytes, overrides applied. ``limits`` do not."""
+
+    wheel: str = "auto"
+    system: System = System()
+    build: Build = Build()
+    patches: tuple[Patch, ...] = ()
+    repair: Repair = Repair()
+    verify: Verify = Verify()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildJob:
+    """One wheel to build, all pinned.
+
+    ``needs`` maps the name of a build requirement to the key of the build job that makes it. Outside the key, because the
+    source decides them or they do not reach the bytes: ``limits``; ``native`` and ``cxx``, what the source holds;
+    ``requires``, the static build requirements after the recipe's edit; ``backend`` (PEP 517); ``build_tag`` (PEP 427; 0: none); ``extensions``,
+    the extension modules of the project's last good release (0: unknown).
+    """
+
+    project: str
+    version: str
+    target: Target
+    source: SourcePin
+    environment: Environment
+    part: BuildPart = BuildPart()
+    tools: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 1
+    needs: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    native: bool = True
+    cxx: bool = False
+    requires: tuple[str, ...] = ()
+    backend: str = "setuptools.build_meta:__legacy__"
+    backend_path: tuple[str, ...] = ()
+    build_tag: int = 0
+    extensions: int = 0
+
+    @property
+    def key(self) -> str:
+        """sha256 of everything that decides the wheel's bytes, 64 hex digits."""
+        return digest(
+            {
+                "v": KEY_VERSION,
+                "kind": "build",
+                "part": self.part,
+                "source": self.source.artifact.sha256,
+                "environment": self.environment.definition,
+                "target": str(self.target),
+                "tools": self.tools,
+                "generation": self.generation,
+                "needs": self.needs,
+            }
+        )
+
+    @property
+    def kind(self) -> str:
+        """``build``, as the ledger and the pages call it."""
+        return "build"
+
+    @property
+    def fingerprint(self) -> str:
+        """What a worker must have to take the job: the digest of the environment's definition."""
+        return self.environment.fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestJob:
+    """One test of one wheel, which is named by its digest, never by the job that built it."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    project: str
+    version: str
+    target: Target
+    wheel: Artifact
+    environment: Environment
+    tests: tuple[Test, ...]
+    index: str
+    source: SourcePin | None = None
+    generation: int = 1
+    limits: Limits = Limits()
+
+    @property
+    def key(self) -> str:
+        """sha256 of everything that decides the report, 64 hex digits."""
+        return digest(
+            {
+                "v": KEY_VERSION,
+                "kind": "test",
+                "wheel": self.wheel.sha256,
+                "tests": self.tests,
+                "source": self.source.artifact.sha256 if self.source else "",
+                "environment": self.environment.test_definition,
+                "target": str(self.target),
+                "index": self.index,
+                "generation": self.generation,
+            }
+        )
+
+    @property
+    def kind(self) -> str:
+        """``test``, as the ledger and the pages call it."""
+        return "test"
+
+    @property
+    def fingerprint(self) -> str:
+        """What a worker must have to take the job: the digest of the part of the environment that a test sees."""
+        return self.environment.test_fingerprint
+
+
+Job = BuildJob | TestJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Exact wheels for one job, in the order of their names: the file and where to fetch it."""
+
+    wheels: tuple[LockedWheel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedWheel:
+    """One wheel of a lock. ``origin`` is a URL or an absolute path; the size is 0 where the index does not tell."""
+
+    project: str
+    version: str
+    artifact: Artifact
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """An artifact that a job needs in its session, by role: source, wheelhouse, or wheel."""
+
+    role: str
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to attempt a job until ``until`` (seconds, the ledger's clock). ``token`` fences every later write.
+
+    ``granted`` are the requirements that the lock of a build job answers, as their authors wrote them.
+    """
+
+    job: Job
+    attempt: int
+    token: int
+    worker: str
+    until: float
+    inputs: tuple[Input, ...] = ()
+    granted: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Names the attempt in folders and logs: ``<job key>.<token>``."""
+        return f"{self.job.key}.{self.token}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Who claims: the lanes it serves and the environments that it has, by definition digest."""
+
+    name: str
+    lanes: frozenset[str]
+    environments: frozenset[str] = frozenset()

@@ -1,0 +1,81 @@
+"""How a step and an attempt end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildfarm.model.wheel import TestReport, VerifiedWheel
+
+
+class Step(StrEnum):
+    """A rung inside an attempt."""
+
+    PREPARE = "prepare"
+    BUILD = "build"
+    REPAIR = "repair"
+    VERIFY = "verify"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something failed: a stable code, a sentence, and what to do next.
+
+    ``command`` is the command that failed, as argv; ``tail`` the last lines of its output, oldest first.
+    """
+
+    code: str
+    message: str
+    advice: str = ""
+    command: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build attempt succeeded with this wheel."""
+
+    wheel: VerifiedWheel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A test attempt ran to its end, and this is its report (a failed test is a ``Failed``)."""
+
+    report: TestReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The package failed at ``step``."""
+
+    step: Step
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanting:
+    """The build hook wants more requirements: locked again and leased anew under the same key."""
+
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedBack:
+    """The worker was told to stop (TERM, Ctrl-C) and returns the job to the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The farm, not the package, failed the attempt; it is retried up to the limit, then ``failed(infra)``."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Somebody cancelled the job while it ran."""
+
+
+Outcome = Built | Tested | Failed | Wanting | HandedBack | Lost | Cancelled

@@ -1,0 +1,116 @@
+"""A place to run commands, as values: what is asked for, its paths, a command, and how the command ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from buildfarm.model.job import Environment
+from buildfarm.model.recipe import Limits
+from buildfarm.model.wheel import Artifact
+
+
+class Purpose(StrEnum):
+    """What a session is for: a build sees the tool-chain, a test sees no compiler."""
+
+    BUILD = "build"
+    TEST = "test"
+
+
+OLDEST_EPOCH = 315532800
+"""1980-01-01: a zip file knows no earlier time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSpec:
+    """What to open: for which attempt of which owner, in which environment, under which limits.
+
+    ``epoch`` is SOURCE_DATE_EPOCH in seconds; ``cxx`` asks for a C++ tool-chain that is ready.
+    """
+
+    attempt: str
+    owner: str
+    purpose: Purpose
+    environment: Environment
+    limits: Limits = Limits()
+    epoch: int = OLDEST_EPOCH
+    cxx: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Paths inside a session, and the programs there; the only source of paths in commands.
+
+    ``source`` holds the unpacked source, ``wheelhouse`` the locked wheels, ``dist`` what the hook built, ``repaired`` what the
+    repair tool wrote, ``venv`` the build or test environment, ``scripts`` our own scripts, ``work`` everything else.
+    ``python`` is the interpreter that makes the venv; ``tools`` maps uv, auditwheel, wheel … to argv prefixes.
+    """
+
+    root: str
+    source: str
+    wheelhouse: str
+    dist: str
+    repaired: str
+    venv: str
+    scripts: str
+    work: str
+    python: str
+    venv_python: str
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: argv, working directory, variables over the session's own, and a name for people.
+
+    ``what`` completes the sentence "could not …": "build the wheel".
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    what: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ended(StrEnum):
+    """How a command came to its end. Only ``EXITED`` has an exit code that means anything."""
+
+    EXITED = "exited"
+    WALL = "wall time limit"
+    SILENCE = "silence limit"
+    LOG = "log size limit"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A command that has ended: how, its exit code (negative: the signal that killed it), and its last lines."""
+
+    command: Command
+    ended: Ended
+    exit_code: int
+    seconds: float
+    tail: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Success is an exit code 0 that was read, and nothing else."""
+        return self.ended is Ended.EXITED and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive to be unpacked into a session, its single top folder stripped; ``only`` selects paths below that."""
+
+    artifact: Artifact
+    only: tuple[str, ...] = ()
+
+
+Content = bytes | Artifact | Archive
+
+Stop = Callable[[], bool]
+"""Asked several times a second while a command runs: True ends it."""
+
+Sink = Callable[[bytes], None]
+"""Takes live output, as it comes."""

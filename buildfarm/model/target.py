@@ -1,0 +1,89 @@
+"""Targets: what we promise a wheel for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
+_IDENTIFIER = re.compile(r"(?P<abi>cp(?P<major>\d)(?P<minor>\d+)(?P<flags>[a-z]*))-(?P<platform>[a-z0-9_]+)")
+_GLIBC = re.compile(r"manylinux_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>\w+)")
+_MUSL = re.compile(r"musllinux_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>\w+)")
+_LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
+_FIRST_GLIBC = {"x86_64": 5, "i686": 5}  # PEP 600: other architectures begin at 2.17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Target:
+    """One ABI on one platform, as a build identifier such as ``cp313-manylinux_2_28_x86_64`` or ``cp313t-win_amd64``."""
+
+    abi: str
+    platform: str
+
+    @classmethod
+    def parse(cls, identifier: str) -> Target:
+        """Read a build identifier; raises ``ValueError`` that says what one looks like."""
+        match = _IDENTIFIER.fullmatch(identifier)
+        if match is None:
+            raise ValueError(f"{identifier!r} is no build identifier such as 'cp313-manylinux_2_28_x86_64'")
+        return cls(abi=match["abi"], platform=match["platform"])
+
+    def __str__(self) -> str:
+        return f"{self.abi}-{self.platform}"
+
+    @property
+    def python(self) -> tuple[int, int]:
+        """Version of the interpreter, ``(3, 13)``."""
+        match = re.match(r"cp(\d)(\d+)", self.abi)
+        if match is None:
+            raise ValueError(f"{self.abi!r} is no CPython ABI")
+        return int(match[1]), int(match[2])
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter tag, ``cp313``."""
+        major, minor = self.python
+        return f"cp{major}{minor}"
+
+    @property
+    def floor(self) -> tuple[int, int] | None:
+        """The oldest libc that the platform tag admits, ``(2, 17)``; None where the platform is no Linux."""
+        match = _GLIBC.fullmatch(self.platform) or _MUSL.fullmatch(self.platform)
+        return (int(match["major"]), int(match["minor"])) if match else None
+
+    def tags(self) -> frozenset[Tag]:
+        """Every tag that an installer on a host exactly at the target's floor accepts (``packaging.tags``)."""
+        return _accepted(self)
+
+    def covered_by(self, wheel: frozenset[Tag]) -> bool:
+        """Whether a wheel with these tags installs on every host that the target promises."""
+        return not self.tags().isdisjoint(wheel)
+
+
+@lru_cache(maxsize=1024)
+def _accepted(target: Target) -> frozenset[Tag]:
+    platforms = platforms_at(target.platform)
+    tags = set(cpython_tags(target.python, [target.abi], platforms))
+    tags.update(compatible_tags(target.python, target.interpreter, platforms))
+    return frozenset(tags)
+
+
+def platforms_at(platform: str) -> list[str]:
+    """Platform tags that a host exactly at the floor ``platform`` accepts, best first (PEP 600, PEP 656).
+
+    A platform that is no Linux tag stands for itself: macOS and Windows floors are added with their runners.
+    """
+    if match := _GLIBC.fullmatch(platform):
+        major, top, arch = int(match["major"]), int(match["minor"]), match["arch"]
+        found = []
+        for minor in range(top, _FIRST_GLIBC.get(arch, 17) - 1, -1):
+            found.append(f"manylinux_{major}_{minor}_{arch}")
+            if legacy := _LEGACY.get((major, minor)):
+                found.append(f"{legacy}_{arch}")
+        return found
+    if match := _MUSL.fullmatch(platform):
+        major, top, arch = int(match["major"]), int(match["minor"]), match["arch"]
+        return [f"musllinux_{major}_{minor}_{arch}" for minor in range(top, -1, -1)]
+    return [platform]

@@ -1,0 +1,1 @@
+"""Index events to pages. Pure."""

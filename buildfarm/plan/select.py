@@ -1,0 +1,86 @@
+"""Which targets are wanted, of those on offer, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from buildfarm.model.job import Environment
+from buildfarm.model.recipe import Recipe
+from buildfarm.plan.resolve import Resolved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unselected:
+    """A target, or a glob that selects none of those on offer, with the reason."""
+
+    target: str
+    reason: str
+
+
+def select(
+    recipe: Recipe, globs: Iterable[str], requires_python: str, environments: Iterable[Environment]
+) -> tuple[tuple[Environment, ...], tuple[Unselected, ...]]:
+    """Environments whose targets are wanted, in order, and what falls out of what was asked for.
+
+    A target that the caller's ``globs`` do not name is silently not wanted; everything else has a reason.
+    """
+    offered = [each for each in environments if any(fnmatchcase(str(each.target), glob) for glob in globs)]
+    chosen: list[Environment] = []
+    out = [
+        Unselected(target=glob, reason="no environment here offers such a target")
+        for glob in globs
+        if not any(fnmatchcase(str(each.target), glob) for each in environments)
+    ]
+    out += [
+        Unselected(target=f"*-{glob}", reason="no environment here offers such a platform")
+        for glob in recipe.targets.platforms
+        if not any(fnmatchcase(each.target.platform, glob) for each in environments)
+    ]
+    for environment in offered:
+        reason = _unwanted(recipe, requires_python, environment)
+        if reason is None:
+            chosen.append(environment)
+        elif reason:
+            out.append(Unselected(target=str(environment.target), reason=reason))
+    return tuple(chosen), tuple(out)
+
+
+def incapable(resolved: Resolved, environment: Environment) -> str:
+    """Why the environment cannot do what the recipe asks there, or empty."""
+    wants = resolved.part
+    managers = [name for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco") if getattr(wants.system, name)]
+    if managers and not set(managers) & set(environment.system):
+        return f"needs system packages ({', '.join(managers)}); {environment.name} cannot install any: it takes a container"
+    if wants.build.compiler not in ("auto", *environment.compilers):
+        offers = ", ".join(environment.compilers) or "no compiler"
+        return f"wants compiler: {wants.build.compiler}; {environment.name} offers {offers}"
+    if wants.patches:
+        return "has patches, which this version of buildfarm does not apply yet"
+    if wants.repair.include:
+        return "has repair.include, which this version of buildfarm does not carry out yet"
+    services = sorted({name for test in resolved.tests for name in test.services})
+    if services and not resolved.skip and not environment.services:
+        return f"its tests need the service {', '.join(services)}; {environment.name} runs none: it takes a container engine"
+    return ""
+
+
+def _unwanted(recipe: Recipe, requires_python: str, environment: Environment) -> str | None:
+    """None: wanted; empty: the recipe does not want it, which needs no word; else the reason."""
+    python = "{}.{}".format(*environment.target.python)
+    if recipe.targets.platforms and not any(
+        fnmatchcase(environment.target.platform, glob) for glob in recipe.targets.platforms
+    ):
+        return ""
+    if recipe.targets.python and not SpecifierSet(recipe.targets.python).contains(f"{python}.99"):
+        return f"the recipe wants Python {recipe.targets.python}"
+    try:
+        admitted = SpecifierSet(requires_python)
+    except InvalidSpecifier:  # installers ignore it too
+        return None
+    if not admitted.contains(f"{python}.99"):
+        return f"the project requires Python {requires_python}"
+    return None

@@ -1,0 +1,363 @@
+"""The seams: Protocols of two to five methods. A docstring is what an implementer promises.
+
+Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Sources, Resolver, Tree,
+Bell, Owners. ``adapters.memory`` implements them all; ``tests/contract`` holds every adapter to the same promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Protocol
+
+from buildfarm.model.events import IndexEvent, Payload
+from buildfarm.model.facts import KnownSource, KnownWheel
+from buildfarm.model.job import BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
+from buildfarm.model.outcome import Outcome, Reason
+from buildfarm.model.recipe import Recipe
+from buildfarm.model.session import Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.wheel import Artifact, TestReport
+
+# ------------------------------------------------------------------------------------------------ worker side
+
+
+class Beat(StrEnum):
+    """What a heartbeat answers."""
+
+    GO_ON = "go on"
+    CANCEL = "cancel"
+    FENCED = "fenced"
+
+
+class Claims(Protocol):
+    """The worker's view of the ledger."""
+
+    def claim(self, worker: Worker, request: int | None = None) -> Lease | None:
+        """Lease one queued job that the worker can take (of ``request`` only, if given); None when there is none.
+
+        The ledger chooses. Two claims never lease the same job; the token is higher than that of any earlier lease.
+        """
+
+    def heartbeat(self, lease: Lease, step: str = "") -> Beat:
+        """Extend the lease and note the step that began. ``FENCED``: it is no longer the worker's; ``CANCEL``: end the job."""
+
+    def finish(self, lease: Lease, outcome: Outcome) -> bool:
+        """Record how the attempt ended, with what follows, in one transaction; False when the lease was fenced.
+
+        A second call with the same lease changes nothing and answers False.
+        """
+
+
+class Store(Protocol):
+    """Content-addressed files. What is there is whole, never changes, and survives a kill."""
+
+    def put(self, name: str, content: IO[bytes]) -> Artifact:
+        """Keep the bytes read from ``content``; equal bytes are kept once. Durable when it returns."""
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """The bytes, from the start; raises ``FarmError`` when they are not here."""
+
+    def has(self, sha256: str) -> bool:
+        """Whether the bytes are here."""
+
+
+class Log(Protocol):
+    """Logs of attempts, by the attempt's name."""
+
+    def append(self, attempt: str, chunk: bytes) -> None:
+        """Add bytes at the end; visible to readers at once."""
+
+    def read(self, attempt: str) -> bytes:
+        """All of it so far; empty for an attempt that wrote nothing."""
+
+    def where(self, attempt: str) -> str:
+        """Where a person finds it: a path or URL."""
+
+
+class Session(Protocol):
+    """An open place to run commands. It is ready when ``Runner.open`` returns it, and gone when that context ends."""
+
+    @property
+    def layout(self) -> Layout:
+        """Its paths. The same for every session of a purpose where the runner can do so, for reproducible bytes."""
+
+    @property
+    def isolation(self) -> str:
+        """What it really is, for log and provenance: ``bubblewrap (no network)``, ``none (network open)``."""
+
+    def put(self, at: str, content: Content) -> None:
+        """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.
+
+        Refuses a path outside the session's root (``FarmError``), an archive that is not safe (``StepFailed`` at prepare).
+        """
+
+    def run(self, command: Command) -> Completed:
+        """Run it to its end within the limits, output live to the session's sink. No process of it outlives the call.
+
+        A program that does not exist is exit code 127. Raises ``FarmError`` when the end of the command is not known.
+        """
+
+    def take(self, pattern: str) -> tuple[Artifact, ...]:
+        """Fetch the regular files that match an absolute glob into the store, sorted by name; links are not followed."""
+
+
+class Runner(Protocol):
+    """Opens sessions."""
+
+    def open(self, spec: SessionSpec, sink: Sink, stop: Stop) -> AbstractContextManager[Session]:
+        """A clean session. On leaving, every process that it started is dead and its folder gone, whatever happened."""
+
+    def sweep(self, live: frozenset[str]) -> tuple[str, ...]:
+        """Remove what sessions of owners not in ``live`` left: processes first, then folders. Answers the attempts swept."""
+
+
+# ------------------------------------------------------------------------------------------- coordinator side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as the ledger has it.
+
+    ``wishes`` are the requirements that its build hook asked for; ``log`` names its last attempt; ``seconds`` is how long that ran.
+    """
+
+    job: Job
+    state: str
+    attempts: int = 0
+    wishes: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    log: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A wheel's way onto an index: wanted, published, conflict or refused. ``content`` as in ``VerifiedWheel``."""
+
+    index: str
+    project: str
+    version: str
+    artifact: Artifact
+    state: str = "wanted"
+    note: str = ""
+    content: str = ""
+
+
+Resolution = Mapping[str, Mapping[str, KnownSource | Reason] | Reason]
+"""Recipe name → exact version → its source; a ``Reason`` where there is none."""
+
+
+class Requests(Protocol):
+    """Build requests."""
+
+    def submit(self, request: BuildRequest) -> BuildRequest:
+        """Insert it, or attach to an open one that wants exactly the same; the answer has its id."""
+
+    def open_requests(self) -> tuple[BuildRequest, ...]:
+        """Those that are not closed, oldest first."""
+
+    def resolve(self, request: int, resolution: Resolution) -> None:
+        """Remember, once, what each recipe of the request stands for, so that no later look at upstream changes it."""
+
+    def resolution(self, request: int) -> Resolution | None:
+        """What ``resolve`` remembered; None before."""
+
+    def close(self, request: int) -> None:
+        """Nothing is left to do for it."""
+
+
+class Jobs(Protocol):
+    """Jobs and what became of them. Every arrow is a compare-and-set with a row in ``transitions``."""
+
+    def insert(self, request: BuildRequest, jobs: Iterable[Job]) -> int:
+        """Insert those that are absent as pending and attach all to the request; the count of new rows.
+
+        A failed or cancelled job goes back to pending when the request is new to it and no nightly.
+        """
+
+    def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:
+        """Jobs of a request (or all) in those states (or any), in the order of insertion."""
+
+    def inputs(self, key: str) -> tuple[Input, ...]:
+        """What the job was last prepared with."""
+
+    def prepared(self, key: str, inputs: Iterable[Input], granted: Iterable[str]) -> bool:
+        """pending → queued, with the inputs that are now in the store."""
+
+    def unprepared(self, key: str, reason: Reason) -> bool:
+        """pending → failed(prepare); no attempt was made."""
+
+    def reap(self, live: frozenset[str]) -> int:
+        """running → queued (or failed(infra) at the limit) for leases that lapsed or whose local owner is not in ``live``."""
+
+
+class Locks(Protocol):
+    """What was pinned, locked and learnt: written once, kept until somebody raises the generation."""
+
+    def pin(self, name: str, version: str, source: KnownSource) -> KnownSource:
+        """Record the source of a version; the first pin wins and is answered. Raises ``RecipeError`` when another hash is offered."""
+
+    def pinned(self, names: Iterable[str]) -> Mapping[tuple[str, str], KnownSource]:
+        """All pins of those projects, by name and version."""
+
+    def keep(self, key: str, lock: Lock) -> Lock:
+        """Keep the lock under its key; the first one wins and is answered."""
+
+    def kept(self, key: str) -> Lock | None:
+        """The lock kept under the key."""
+
+
+class Events(Protocol):
+    """Publications and the events that pages are made of."""
+
+    def want(self, publication: Publication) -> bool:
+        """Insert it as wanted; False when these bytes were wanted before, or when the index has the name with other bytes.
+
+        The latter is kept as a conflict, never an overwrite.
+        """
+
+    def publications(self, index: str | None = None, states: frozenset[str] = frozenset()) -> tuple[Publication, ...]:
+        """In the order of insertion."""
+
+    def append(self, index: str, payload: Payload) -> bool:
+        """Append the event unless an equal one is there already (by file name and digest)."""
+
+    def events(self, index: str, project: str | None = None) -> tuple[IndexEvent, ...]:
+        """Events of an index (of one project), in the order of their serials."""
+
+    def settle(self, publication: Publication, state: str, note: str = "") -> bool:
+        """wanted → published | conflict | refused."""
+
+
+class Rendering(Protocol):
+    """Which pages are on disk, so that a tick repeats what lags."""
+
+    def stale(self) -> tuple[tuple[str, str, int], ...]:
+        """``(index, project, last serial)`` wherever the last event is not yet rendered."""
+
+    def rendered(self, index: str, project: str, serial: int) -> None:
+        """The pages of the project are on disk up to that serial."""
+
+    def lock(self, index: str) -> AbstractContextManager[None]:
+        """Held while pages of the index are written: one renderer at a time."""
+
+
+class Learning(Protocol):
+    """What finished jobs told."""
+
+    def wheels(self, keys: Iterable[str]) -> Mapping[str, KnownWheel]:
+        """Verified wheels of those build jobs."""
+
+    def reports(self, keys: Iterable[str]) -> Mapping[str, TestReport]:
+        """Reports of those test jobs."""
+
+    def failed(self, request: int) -> frozenset[str]:
+        """Keys of the request's jobs that ended as failed or cancelled since it was made."""
+
+    def last(self, names: Iterable[str]) -> Mapping[str, KnownWheel]:
+        """The wheel of each project that was verified last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One file that upstream offers. ``sha256`` is empty where the index does not tell; ``origin`` a URL or absolute path."""
+
+    filename: str
+    origin: str
+    sha256: str = ""
+    size: int = 0
+    requires_python: str = ""
+    yanked: bool = False
+
+
+class Sources(Protocol):
+    """Where sources and locked wheels come from. The only port with network, besides the resolver."""
+
+    def releases(self, project: str) -> Mapping[str, Offer]:
+        """sdists of a project by normalised version, the best one where there are several; empty for an unknown project.
+
+        Raises ``Unavailable`` when upstream cannot be asked.
+        """
+
+    def fetch(self, origin: str, name: str, sha256: str = "") -> Artifact:
+        """Bring a file into the store. With a hash given, other bytes are refused (``Unavailable``, code ``hash``)."""
+
+    def local(self, recipe: Recipe) -> tuple[str, KnownSource]:
+        """Version and source of a ``PathSource``: an sdist, or a folder packed reproducibly into one."""
+
+    def look(self, artifact: Artifact) -> KnownSource:
+        """What the files of a fetched source tell, its origin left empty.
+
+        Refuses archives that are not safe (``Unavailable``, code ``archive``).
+        """
+
+
+class Resolver(Protocol):
+    """Locks requirements."""
+
+    def lock(self, requirements: Iterable[str], environment: Environment, index: str) -> Lock:
+        """Exact wheels for the requirements and all they require, in that environment; the index first, then upstream.
+
+        Wheels only, no direct references. Raises ``Unavailable`` (code ``requirements``) when there are none.
+        """
+
+    def fetch(self, wheel: LockedWheel) -> Artifact:
+        """Bring a locked wheel into the store, checked against its hash."""
+
+
+class Tree(Protocol):
+    """The files that a web server serves."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes at a relative path; None when there are none."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
+
+    def link(self, path: str, artifact: Artifact) -> bool:
+        """Put the store's bytes at the path, create-only. False when other bytes are there; True when equal ones are."""
+
+
+class Bell(Protocol):
+    """Says that a lane has work. May be lost: who waits also looks from time to time."""
+
+    def ring(self, lane: str) -> None:
+        """Wake an idle worker of the lane."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a ring, or that long."""
+
+
+class Owners(Protocol):
+    """Which local processes live."""
+
+    def live(self) -> frozenset[str]:
+        """Names of owners that hold their lock now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One line of progress for a person. ``job`` may be empty: then it is about the farm itself."""
+
+    job: str
+    step: str
+    message: str
+
+
+class Report(Protocol):
+    """Hears news; never control flow."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it, or not."""
+
+
+def no_report(progress: Progress) -> None:
+    """Hear nothing."""
+
+
+def local_path(origin: str) -> Path | None:
+    """The path that an origin names, or None where it is a URL."""
+    return None if "://" in origin else Path(origin)

@@ -1,0 +1,64 @@
+"""Placeholders in commands, files and env: ``{work}``, ``{SERVICE.host}``, ``{SERVICE.port}``; ``{{`` is a brace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from buildfarm.recipe.diagnostic import suggestion
+from buildfarm.recipe.nodes import ListNode, MapNode, Node, Scalar
+from buildfarm.recipe.reading import Reading
+
+_BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
+
+
+def check_build(node: MapNode, reading: Reading) -> None:
+    """Tell every placeholder of a build part that is none; there are no services."""
+    _check(_scalars(node, ("before", "env")), (), "only a test has services", reading)
+
+
+def check_test(node: MapNode, reading: Reading) -> None:
+    """Tell a test that does nothing, what only a command would use, and every placeholder that is none."""
+    if "run" not in node and "imports" not in node:
+        reading.error("missing-key", node.start, "a test needs 'imports' or 'run'", "imports: auto")
+    for key, _ in node.entries:
+        if "run" not in node and key.text in ("services", "sources", "files", "in"):
+            message = f"only a command uses {key.text!r}, and this test has no 'run'"
+            reading.warn("unused", key.span, message, "run: [python -m pytest]")
+    services = node.get("services")
+    declared = [name.text for name, _ in services.entries] if isinstance(services, MapNode) else []
+    _check(_scalars(node, ("run", "files", "env")), declared, "declare it under services, with its image", reading)
+
+
+def _scalars(node: MapNode, keys: Iterable[str]) -> Iterable[Scalar]:
+    for key in keys:
+        below = node.get(key)
+        children: Iterable[Node] = ()
+        if isinstance(below, ListNode):
+            children = below.items
+        elif isinstance(below, MapNode):
+            children = (value for _, value in below.entries)
+        elif below is not None:
+            children = (below,)
+        yield from (child for child in children if isinstance(child, Scalar))
+
+
+def _check(scalars: Iterable[Scalar], services: Collection[str], undeclared: str, reading: Reading) -> None:
+    allowed = ["{work}", *(f"{{{name}.{what}}}" for name in services for what in ("host", "port"))]
+    for scalar in scalars:
+        for match in _BRACES.finditer(scalar.text):
+            if match[0] in ("{{", "}}", *allowed):
+                continue
+            span = scalar.part(match.start(), len(match[0]))
+            service, dot, what = (match["name"] or "").partition(".")
+            if match["name"] is None:
+                message = f"a single {match[0]!r} begins or ends no placeholder"
+                advice = f"write {match[0] * 2} for a brace"
+            elif dot and what in ("host", "port") and service not in services:
+                message = f"{match[0]!r} is of a service that is not declared here"
+                advice = undeclared
+            else:
+                message = f"{match[0]!r} is no placeholder"
+                near = suggestion(match[0], allowed)
+                advice = f"{near} possible here: {', '.join(allowed)}; {{{{ is a brace".strip()
+            reading.error("placeholder", span, message, advice)

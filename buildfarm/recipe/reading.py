@@ -1,0 +1,53 @@
+"""One reading of one file: what was found wrong so far."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from buildfarm.model.wheel import Severity
+from buildfarm.recipe.diagnostic import Diagnostic, Span, suggestion
+from buildfarm.recipe.nodes import Kind, ListNode, Node, Scalar
+
+MOST = 100  # diagnostics; nobody reads more, and a hostile file shall not make us write them
+
+
+class Reading:
+    """Collects what fields tell while they read."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.diagnostics: list[Diagnostic] = []
+        self.errors = 0
+
+    def error(self, code: str, span: Span, message: str, advice: str = "") -> None:
+        """Something is wrong; the file gives no recipe."""
+        self.errors += 1
+        self._add(Severity.ERROR, code, span, message, advice)
+
+    def warn(self, code: str, span: Span, message: str, advice: str = "") -> None:
+        """Something is legal and surely not meant."""
+        self._add(Severity.WARNING, code, span, message, advice)
+
+    def mismatch(self, node: Node, wanted: str, advice: str = "") -> None:
+        """The node is not of the type that is wanted (``a version``). A broken node was told before."""
+        if not isinstance(node, Scalar):
+            found = "a list" if isinstance(node, ListNode) else "a table of keys"
+            self.error("type", node.span, f"this is {found}; wanted: {wanted}", advice)
+        elif node.kind is Kind.NULL:
+            advice = advice or "write one, or leave the key out"
+            self.error("no-value", node.span, f"there is no value; wanted: {wanted}", advice)
+        elif node.kind is not Kind.BROKEN:
+            self.error("type", node.span, f"{node.text!r} is {node.kind}; wanted: {wanted}", advice)
+
+    def unknown(self, key: Scalar, where: str, allowed: Collection[str]) -> None:
+        """The key is none of those that ``where`` (``a recipe``) can have."""
+        near = "" if len(self.diagnostics) >= MOST else suggestion(key.text, allowed)
+        advice = f"{near} keys here: {', '.join(allowed)}".strip()
+        self.error("unknown-key", key.span, f"{key.text!r} is no key of {where}", advice)
+
+    def _add(self, severity: Severity, code: str, span: Span, message: str, advice: str) -> None:
+        if len(self.diagnostics) < MOST:
+            diagnostic = Diagnostic(
+                severity=severity, code=code, message=message, file=self.file, span=span, help=advice
+            )
+            self.diagnostics.append(diagnostic)

@@ -1,0 +1,1 @@
+"""The commands of each step, as values. Pure."""

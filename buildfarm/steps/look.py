@@ -1,0 +1,104 @@
+"""What the file list of a source tells before any of its code runs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import PurePosixPath
+from typing import Any
+
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.outcome import Reason
+from buildfarm.steps.archive import EARLIEST, Entry
+
+SPEAKING = ("PKG-INFO", "pyproject.toml", "setup.py")  # files of the top folder that are read
+LEGACY_REQUIRES = ("setuptools>=40.8.0",)  # PEP 517: what a source without a [build-system] table asks for
+
+_CXX = frozenset({".cc", ".cpp", ".cxx", ".c++", ".mm"})
+_NATIVE = _CXX | {".c", ".pyx", ".pxd", ".f", ".for", ".f77", ".f90", ".f95", ".f03", ".rs", ".m"}
+_ASIDE = frozenset({"test", "tests", "doc", "docs", "example", "examples"})
+_SAYS_CXX = re.compile(rb"""\blanguage\s*=\s*['"]?c\+\+""", re.IGNORECASE)
+_TEXT = 1 << 20  # bytes of a file that are read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518).
+
+    ``version`` and ``requires_python`` are empty where they are not said. ``epoch`` is the newest time of a file, seconds,
+    not before 1980.
+    """
+
+    native: bool
+    cxx: bool
+    requires: tuple[str, ...]
+    requires_python: str
+    version: str
+    epoch: int
+
+
+def look(name: str, found: Iterable[Entry]) -> Look:
+    """Read a source's entries; raises ``Unavailable`` (code ``source``) when its pyproject.toml makes no sense."""
+    native = cxx = False
+    epoch = EARLIEST
+    texts: dict[str, bytes] = {}
+    for entry in found:
+        if entry.kind != "file":
+            continue
+        epoch = max(epoch, entry.mtime)
+        path = PurePosixPath(entry.path)
+        suffix = path.suffix.lower()
+        if entry.path in SPEAKING:
+            texts[entry.path] = _text(entry)
+        if not _ASIDE.isdisjoint(part.lower() for part in path.parts[:-1]):
+            continue
+        native = native or suffix in _NATIVE or path.name == "Cargo.toml"
+        cxx = cxx or suffix in _CXX or (suffix == ".pyx" and _SAYS_CXX.search(_text(entry)) is not None)
+    project = _table(name, texts.get("pyproject.toml", b""))
+    info = HeaderParser().parsestr(texts.get("PKG-INFO", b"").decode("utf-8", "replace"))
+    static = project.get("project", {})
+    return Look(
+        native=native,
+        cxx=cxx or _SAYS_CXX.search(texts.get("setup.py", b"")) is not None,
+        requires=_requires(name, project),
+        requires_python=info["Requires-Python"] or str(static.get("requires-python", "")),
+        version=info["Version"] or str(static.get("version", "")),
+        epoch=epoch,
+    )
+
+
+def _text(entry: Entry) -> bytes:
+    with entry.open() as file:
+        return file.read(_TEXT)
+
+
+def _table(name: str, text: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode())
+    except ValueError as error:
+        raise _senseless(name, f"is no TOML: {error}") from error
+
+
+def _requires(name: str, project: dict[str, Any]) -> tuple[str, ...]:
+    if "build-system" not in project:
+        return LEGACY_REQUIRES
+    try:
+        wanted = project["build-system"]["requires"]
+    except (KeyError, TypeError):
+        raise _senseless(name, "has a [build-system] without requires, which PEP 518 does not allow") from None
+    if not isinstance(wanted, list) or not all(isinstance(requirement, str) for requirement in wanted):
+        raise _senseless(name, "has a build-system.requires that is no list of strings")
+    return tuple(wanted)
+
+
+def _senseless(name: str, why: str) -> Unavailable:
+    return Unavailable(
+        Reason(
+            code="source",
+            message=f"the pyproject.toml of {name} {why}",
+            advice="correct it in the source, or with a patch in the recipe",
+        )
+    )

@@ -1,0 +1,1 @@
+"""Rules over the bytes of a wheel. Pure."""

@@ -1,0 +1,81 @@
+"""The zip file that a wheel is: its members, or the sentence why it cannot be one."""
+
+from __future__ import annotations
+
+import errno
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from buildfarm.model.errors import BuildfarmError
+
+_MOST_MEMBERS = 200_000
+
+
+class NotAWheel(BuildfarmError):  # noqa: N818 - the domain's word
+    """The bytes are no wheel that could be installed. ``str(error)`` is a sentence without its full stop."""
+
+    exit_code = 1
+
+
+def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, bytes]]:
+    """Path, Unix mode and bytes of every file in a zip archive, one in memory at a time.
+
+    Raises ``NotAWheel`` for what is no such archive, holds more than ``limit`` bytes, or has a member that an installer
+    must not or cannot write: an absolute or climbing path, a link, the same path twice.
+    """
+    with _broken_is_not_a_wheel(), zipfile.ZipFile(content) as archive:
+        files = [member for member in archive.infolist() if not member.is_dir()]
+        _refuse_bombs(files, limit)
+        _refuse_paths(member.filename for member in files)
+        for member in files:
+            _refuse_kind(member)
+            with archive.open(member) as stream:
+                # with a size given, zipfile inflates no further than the archive declares; without, up to 2 GiB
+                body = stream.read(member.file_size + 1)
+            yield member.filename, member.external_attr >> 16, body
+
+
+@contextmanager
+def _broken_is_not_a_wheel() -> Iterator[None]:
+    """Everything that zipfile is known to raise over hostile bytes; errors of the disk pass."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError) as error:
+        raise NotAWheel(f"it is no sound zip file: {error}") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise NotAWheel(f"it is a zip file of a kind that no wheel may be: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise NotAWheel("it is no sound zip file: it points outside of itself") from error
+
+
+def _refuse_bombs(members: list[zipfile.ZipInfo], limit: int) -> None:
+    if len(members) > _MOST_MEMBERS:
+        raise NotAWheel(f"it has {len(members):,} members, more than {_MOST_MEMBERS:,}")
+    size = sum(member.file_size for member in members)
+    if size > limit:
+        raise NotAWheel(f"it unpacks to {size:,} bytes, more than {limit:,}")
+
+
+def _refuse_paths(paths: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for path in paths:
+        parts = path.split("/")
+        if "\\" in path or ":" in parts[0] or not path.isprintable() or {"", ".", ".."} & set(parts):
+            raise NotAWheel(f"it has a member {path!r}, which is no plain relative path")
+        if path in seen:
+            raise NotAWheel(f"it has the member {path!r} twice")
+        seen.add(path)
+
+
+def _refuse_kind(member: zipfile.ZipInfo) -> None:
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise NotAWheel(f"its member {member.filename!r} is a link or a special file")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotAWheel(f"its member {member.filename!r} is neither stored nor deflated")

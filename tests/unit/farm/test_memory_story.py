@@ -1,0 +1,333 @@
+"""The whole farm in memory: a recipe goes in, a published wheel comes out, with no process, no disk and no mock."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from buildfarm.adapters.memory import (
+    MemoryBell,
+    MemoryLog,
+    MemoryOwners,
+    MemoryResolver,
+    MemorySources,
+    MemoryStore,
+    MemoryTree,
+)
+from buildfarm.adapters.memory_runner import MemoryRunner
+from buildfarm.adapters.sql.ledger import Ledger
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.tick import Ticked, submit, tick
+from buildfarm.farm.why import why
+from buildfarm.farm.work import Workplace, work_one
+from buildfarm.model.job import BuildRequest, Environment, Worker
+from buildfarm.model.outcome import Failed
+from buildfarm.model.recipe import Build, Override, Recipe, Requires, Test
+from buildfarm.model.session import Command
+from buildfarm.model.target import Target
+from buildfarm.ports import no_report
+
+PLATFORM = "manylinux_2_17_x86_64"
+
+
+def environment(abi: str) -> Environment:
+    return Environment(
+        name="memory",
+        lane="memory",
+        target=Target(abi=abi, platform=PLATFORM),
+        definition={"python": abi},
+        test_definition={"python": abi},
+        compilers=("zig",),
+    )
+
+
+def sdist(name: str, version: str, requires: tuple[str, ...] = (), file: str = "x.py") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        files = {
+            file: b"",
+            "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n".encode(),
+            "pyproject.toml": b'[build-system]\nrequires = %s\nbuild-backend = "b"' % json.dumps(list(requires)).encode(),
+        }
+        for path, content in files.items():
+            info = tarfile.TarInfo(f"{name}-{version}/{path}")
+            info.size, info.mtime = len(content), 1_600_000_000
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def wheel(name: str, version: str, tag: str = "py3-none-any", requires: tuple[str, ...] = (), body: bytes = b"") -> bytes:
+    info = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
+    files = {
+        f"{name}.py": body,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode(),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+    }
+    rows = [
+        f"{path},sha256={urlsafe_b64encode(sha256(content).digest()).rstrip(b'=').decode()},{len(content)}"
+        for path, content in files.items()
+    ]
+    files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]).encode()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(zipfile.ZipInfo(path), content)
+    return packed.getvalue()
+
+
+class Machine:
+    """Programs of a session in memory: what the hook and the import script would do."""
+
+    def __init__(self, build: Callable[[dict[str, object]], dict[str, object] | bytes], *, importable: bool = True) -> None:
+        self.build = build
+        self.importable = importable
+        self.calls: list[str] = []
+
+    def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+        self.calls.append(command.what)
+        if command.what == "build the wheel":
+            request = json.loads(files["/buildfarm/work/request.json"])
+            made = self.build(request)
+            if isinstance(made, bytes):
+                name = zipfile.ZipFile(io.BytesIO(made)).namelist()[0].removesuffix(".py")
+                files[f"/buildfarm/dist/{name}-1.0-py3-none-any.whl"] = made
+                made = {"wheel": f"{name}-1.0-py3-none-any.whl"}
+            elif "exit" in made:
+                return int(str(made["exit"])), b"error: no such thing\n"
+            files["/buildfarm/work/hook.json"] = json.dumps(made).encode()
+        if command.what == "import the wheel's modules":
+            failures = [] if self.importable else ["demo: ImportError: no"]
+            answer = {"imported": ["demo"], "notes": [], "failures": failures, "compilers": []}
+            files["/buildfarm/work/imports.json"] = json.dumps(answer).encode()
+            return (0 if self.importable else 1), b"imported demo\n"
+        return 0, f"{command.what}\n".encode()
+
+
+class Farm:
+    """A coordinator and one worker over memory adapters."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        sdists: dict[str, bytes] | None = None,
+        wheels: dict[str, bytes] | None = None,
+        abis: tuple[str, ...] = ("cp311",),
+    ) -> None:
+        self.ledger, self.store, self.log = Ledger(), MemoryStore(), MemoryLog()
+        self.machine, self.tree = machine, MemoryTree(self.store)
+        self.environments = tuple(environment(abi) for abi in abis)
+        self.coordinator = Coordinator(
+            requests=self.ledger.requests,
+            jobs=self.ledger.jobs,
+            locks=self.ledger.locks,
+            learning=self.ledger.learning,
+            events=self.ledger.events,
+            rendering=self.ledger.rendering,
+            store=self.store,
+            sources=MemorySources(sdists or {"demo-1.0.tar.gz": sdist("demo", "1.0")}, self.store),
+            resolver=MemoryResolver(wheels or {}, self.store),
+            tree=self.tree,
+            bell=MemoryBell(),
+            owners=MemoryOwners("local-me"),
+            environments=self.environments,
+            clock=lambda: "2026-11-21T09:00:00Z",
+        )
+        self.place = Workplace(
+            claims=self.ledger.claims,
+            runner=MemoryRunner(self.store, machine),
+            store=self.store,
+            log=self.log,
+            bell=self.coordinator.bell,
+            report=no_report,
+            quit_=lambda: False,
+        )
+        fingerprints = frozenset(
+            each for env in self.environments for each in (env.fingerprint, env.test_fingerprint)
+        )
+        self.worker = Worker(name="local-me", lanes=frozenset({"memory"}), environments=fingerprints)
+
+    def build(self, *recipes: Recipe, **request: object) -> Ticked:
+        made = submit(self.coordinator, BuildRequest(recipes=recipes, **request))  # type: ignore[arg-type]
+        for _ in range(30):
+            ticked = tick(self.coordinator, made.id)[made.id]
+            if ticked.done:
+                return ticked
+            work_one(self.place, self.worker, made.id)
+        raise AssertionError("the request never ended")
+
+    def page(self, project: str = "demo") -> str:
+        return (self.tree.read(f"main/simple/{project}/index.html") or b"").decode()
+
+    def failure(self) -> Failed:
+        (row,) = self.coordinator.jobs.rows(states=frozenset({"failed"}))
+        assert isinstance(row.outcome, Failed)
+        return row.outcome
+
+
+DEMO = Recipe(name="demo", versions=("1.0",))
+
+
+def test_a_recipe_becomes_a_wheel_on_a_page() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    ticked = farm.build(DEMO)
+    assert [str(goal.target) for goal in ticked.plan.goals] == [f"cp311-{PLATFORM}"]
+    assert "demo-1.0-py3-none-any.whl#sha256=" in farm.page()
+    document = json.loads(farm.tree.read("main/simple/demo/index.json") or b"")
+    (file,) = document["files"]
+    served = farm.tree.read(f"main/simple/demo/{file['url']}".replace("simple/demo/../../", "")) or b""
+    assert sha256(served).hexdigest() == file["hashes"]["sha256"]
+    assert document["versions"] == ["1.0"]
+
+
+def test_the_same_request_again_runs_nothing() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    before = list(farm.machine.calls)
+    farm.build(DEMO)
+    assert farm.machine.calls == before
+
+
+def test_a_pure_wheel_is_built_once_and_tested_on_every_interpreter() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")), abis=("cp311", "cp312", "cp313"))
+    ticked = farm.build(DEMO)
+    assert farm.machine.calls.count("build the wheel") == 1
+    assert farm.machine.calls.count("import the wheel's modules") == 3
+    assert len({goal.build for goal in ticked.plan.goals}) == 1
+    assert len(ticked.plan.goals) == 3
+
+
+def test_a_hook_that_wants_more_is_leased_anew_with_it() -> None:
+    wants = {"wants": ["helper>=1"]}
+    farm = Farm(
+        Machine(lambda request: wheel("demo", "1.0") if "helper>=1" in request["granted"] else wants),  # type: ignore[operator]
+        wheels={"helper-1.0-py3-none-any.whl": wheel("helper", "1.0")},
+    )
+    farm.build(DEMO)
+    assert farm.page()
+    (row,) = (row for row in farm.coordinator.jobs.rows() if row.job.kind == "build")
+    assert (row.state, row.attempts, row.wishes) == ("succeeded", 2, ("helper>=1",))
+
+
+def test_a_hook_that_always_wants_more_fails_in_the_end() -> None:
+    names = iter("abcdefgh")
+    wheels = {f"{name}-1.0-py3-none-any.whl": wheel(name, "1.0") for name in "abcdefgh"}
+    farm = Farm(Machine(lambda _: {"wants": [next(names)]}), wheels=wheels)
+    farm.build(DEMO)
+    assert farm.failure().reason.code == "insatiable"
+
+
+def test_a_failed_hook_is_a_failed_build_with_its_output() -> None:
+    farm = Farm(Machine(lambda _: {"exit": 1}))
+    farm.build(DEMO)
+    failed = farm.failure()
+    assert (failed.step, failed.reason.code) == ("build", "exit-code")
+    assert failed.reason.tail[-1] == "error: no such thing"
+    assert not farm.page()
+
+
+def test_requirements_that_cannot_be_had_fail_in_prepare() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")), sdists={"demo-1.0.tar.gz": sdist("demo", "1.0", ("nowhere",))})
+    farm.build(DEMO)
+    assert farm.failure().step == "prepare"
+    assert farm.machine.calls == []
+
+
+def test_a_wheel_of_another_name_is_caught_by_verify() -> None:
+    farm = Farm(Machine(lambda _: wheel("other", "1.0")))
+    farm.build(DEMO)
+    assert farm.failure().step == "verify"
+
+
+def test_a_failed_import_withholds_the_wheel_and_a_new_request_tests_again() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0"), importable=False))
+    ticked = farm.build(DEMO)
+    assert farm.failure().step == "test"
+    assert ticked.judgements[0].withheld
+    assert not farm.page()
+    farm.machine.importable = True
+    farm.build(DEMO)
+    assert farm.page()
+    assert farm.machine.calls.count("build the wheel") == 1
+
+
+def test_runtime_requirements_that_cannot_be_had_are_test_requirements() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0", requires=("nowhere",))))
+    ticked = farm.build(DEMO)
+    assert farm.failure().reason.code == "test-requirements"
+    assert ticked.judgements[0].withheld
+
+
+def test_tests_skipped_by_the_recipe_with_a_reason_are_accepted() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    ticked = farm.build(replace(DEMO, overrides=(Override(select="*", skip="no screen"),)))
+    assert ticked.plan.goals[0].skip == "no screen"
+    assert farm.page()
+
+
+def test_editing_a_test_repeats_the_test_only() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    farm.build(replace(DEMO, tests=(Test(imports=("demo",)),)))
+    assert farm.machine.calls.count("build the wheel") == 1
+    assert farm.machine.calls.count("import the wheel's modules") == 2
+
+
+def test_a_rebuild_with_other_content_gets_a_build_tag() -> None:
+    bodies = iter((b"", b"new = 1"))
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0", body=next(bodies))))
+    farm.build(DEMO)
+    farm.build(replace(DEMO, build=Build(env={"A": "1"})))
+    assert farm.machine.calls.count("stamp the build tag") == 1
+
+
+def test_a_requirement_built_in_the_same_request_is_waited_for() -> None:
+    sdists = {
+        "demo-1.0.tar.gz": sdist("demo", "1.0", ("helper",)),
+        "helper-1.0.tar.gz": sdist("helper", "1.0"),
+    }
+    made: list[str] = []
+
+    def make(request: dict[str, object]) -> dict[str, object] | bytes:
+        made.append("demo" if request["granted"] else "helper")
+        return wheel("demo" if request["granted"] else "helper", "1.0")
+
+    farm = Farm(Machine(make), sdists=sdists, wheels={"helper-1.0-py3-none-any.whl": wheel("helper", "1.0")})
+    farm.build(DEMO, Recipe(name="helper", versions=("1.0",)))
+    assert made == ["helper", "demo"]
+    (demo,) = (row.job for row in farm.coordinator.jobs.rows() if row.job.kind == "build" and row.job.project == "demo")
+    assert list(demo.needs) == ["helper"]  # type: ignore[union-attr]
+
+
+def test_why_tells_every_input() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    (story,) = why(farm.coordinator, "demo-1.0-py3-none-any.whl")
+    assert story.inputs[0].artifact.name == "demo-1.0.tar.gz"
+    assert [each.state for each in story.publications] == ["published"]
+    assert len(story.tests) == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "demo==9"])
+def test_what_upstream_does_not_have_is_left_out_with_the_reason(name: str) -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    project, _, version = name.partition("==")
+    ticked = farm.build(Recipe(name=project, versions=(version,) if version else Recipe(name="x").versions))
+    assert [out.target for out in ticked.plan.left_out] == ["*"]
+    assert "upstream has no sdist" in ticked.plan.left_out[0].reason
+
+
+def test_editing_requirements_of_the_build_locks_again() -> None:
+    wheels = {"helper-1.0-py3-none-any.whl": wheel("helper", "1.0")}
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")), wheels=wheels)
+    farm.build(replace(DEMO, build=Build(requires=Requires(add=("helper",)))))
+    (row,) = (row for row in farm.coordinator.jobs.rows() if row.job.kind == "build")
+    assert [each.artifact.name for each in farm.coordinator.jobs.inputs(row.job.key)][-1] == "helper-1.0-py3-none-any.whl"
