@@ -23,9 +23,9 @@ def no_crash(point: str) -> None:
 
 @contextmanager
 def aside(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file in ``folder/tmp`` to be written and moved away; removed on leaving if it is still there."""
-    make_folder(folder / "tmp")
-    number, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=folder / "tmp")
+    """A new file in ``folder/.tmp`` to be written and moved away; removed on leaving if it is still there."""
+    make_folder(folder / ".tmp")  # with a dot, so that it is the name of no index
+    number, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=folder / ".tmp")
     os.close(number)
     path = Path(name)
     try:
@@ -62,9 +62,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove from ``folder/tmp`` what killed writers left: of processes that are dead, or an hour old. The count."""
+    """Remove from ``folder/.tmp`` what killed writers left: of processes that are dead, or an hour old. The count."""
     removed = 0
-    for path in (folder / "tmp").glob("*-*"):
+    for path in (folder / ".tmp").glob("*-*"):
         try:
             abandoned = not _lives(path.name.partition("-")[0]) or time.time() - path.stat().st_mtime > _OLD
             if abandoned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import gzip
+import io
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -66,6 +67,14 @@ def look_into(artifact: Artifact, store: Store) -> KnownSource:
         requires=seen.requires,
         requires_python=seen.requires_python,
     )
+
+
+def kept(store: Store, name: str, sha256: str) -> Artifact | None:
+    """The artifact of that hash, under this name, if the store has it and a hash is given."""
+    if not sha256 or not store.has(sha256):
+        return None
+    with store.open(sha256) as content:
+        return Artifact(name=name, size=content.seek(0, io.SEEK_END), sha256=sha256)
 
 
 def _pack(folder: Path, stem: str, store: Store) -> Artifact:

@@ -170,7 +170,8 @@ class MemoryResolver:
     def _requires(self, wheel: LockedWheel) -> tuple[Requirement, ...]:
         with zipfile.ZipFile(io.BytesIO(self._wheels[wheel.artifact.name])) as archive:
             path = next(path for path in archive.namelist() if path.endswith(".dist-info/METADATA"))
-            return tuple(Metadata.from_email(archive.read(path), validate=False).requires_dist or ())
+            required = Metadata.from_email(archive.read(path), validate=False).requires_dist
+        return tuple(plain_requirement(str(requirement)) for requirement in required or ())
 
 
 class MemoryBell:
@@ -210,6 +211,8 @@ def artifact_of(name: str, content: bytes) -> Artifact:
 
 
 def _keep(given: Mapping[str, bytes], origin: str, name: str, sha256: str, store: Store) -> Artifact:
+    if kept := local_source.kept(store, name, sha256):
+        return kept
     content = given.get(origin.removeprefix("memory://"))
     if content is None:
         raise _refused("upstream", f"{origin} was not given")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from buildfarm.model.errors import FarmError
 
-_TRIES = 100  # of 10 ms: whoever asks who lives holds a lock for a moment
-
 _held: set[int] = set()
 
 
 def _forget() -> None:
-    # A forked child shares the lock: without this it would keep its dead parent alive.
+    # A forked child shares the locks: without this it would keep its dead parent alive.
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()
@@ -37,12 +33,15 @@ class LocalOwners:
     def hold(self, name: str) -> Iterator[None]:
         """Live under the name until the context or the process ends; a kill frees it at once.
 
-        Raises ``FarmError`` when another process lives under it.
+        Raises ``FarmError`` when somebody lives under it already.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
-        descriptor = _lock(path)
-        _held.add(descriptor)
+        with self._alone():
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _lock(descriptor):
+                os.close(descriptor)
+                raise FarmError(f"another process lives under the name {name} ({path} is locked); end it first")
+            _held.add(descriptor)
         try:
             yield
         finally:
@@ -53,35 +52,38 @@ class LocalOwners:
 
     def live(self) -> frozenset[str]:
         """Names whose lock is held now; files that dead owners left are removed."""
-        if not self._folder.is_dir():
-            return frozenset()
-        return frozenset(path.name for path in self._folder.iterdir() if _is_held(path))
+        with self._alone():
+            return frozenset(path.name for path in self._folder.iterdir() if _is_held(path))
 
-
-def _lock(path: Path) -> int:
-    for _ in range(_TRIES):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)  # held, or removed as stale between the two calls
-        time.sleep(0.01)
-    raise FarmError(f"another process lives under the name {path.name} ({path} is locked); end it, or choose another")
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else makes, tries or removes an owner's file: else one who asks would take another for the owner."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def _is_held(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except FileNotFoundError:  # its owner has just let go of it
         return False
     try:
-        # Shared, so that two who ask at once do not take each other for the owner.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        path.unlink(missing_ok=True)
-        return False
+        held = not _lock(descriptor)
+        if not held:
+            path.unlink(missing_ok=True)
+        return held
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -41,7 +41,7 @@ def read(environ: Mapping[str, str], home: Path, prefix: Path | None = None, etc
     """What pip would use for ``install``: files of the system, the user, the virtual environment ``prefix``,
     ``PIP_CONFIG_FILE``, then ``PIP_…`` variables; the later wins.
 
-    Where nothing names an index it is pip's own default. Raises ``FarmError`` for a file that pip could not read either.
+    Where nothing names an index it is pip's own default. Raises ``FarmError`` for a file that pip cannot read.
     """
     settings = _settings(environ, home, prefix, etc)
     return PipConfig(

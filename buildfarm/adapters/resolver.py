@@ -60,7 +60,9 @@ class UvResolver:
         self._sources = sources
         self._interpreter = interpreter
         self._environ = {
-            name: value for name, value in environ.items() if not name.startswith("UV_") or name == "UV_CACHE_DIR"
+            name: value
+            for name, value in environ.items()
+            if not name.startswith("UV_") or name.startswith(("UV_CACHE_DIR", "UV_HTTP_"))
         }
         if config.cert:
             self._environ["SSL_CERT_FILE"] = config.cert

@@ -85,9 +85,8 @@ class UpstreamSources:
 
     def fetch(self, origin: str, name: str, sha256: str = "") -> Artifact:
         """Bring a file into the store. With a hash given, other bytes are refused (``Unavailable``, code ``hash``)."""
-        if sha256 and self._store.has(sha256):
-            with self._store.open(sha256) as kept:
-                return Artifact(name=name, size=kept.seek(0, io.SEEK_END), sha256=sha256)
+        if kept := local_source.kept(self._store, name, sha256):
+            return kept
 
         def keep(content: IO[bytes]) -> Artifact:
             return self._store.put(name, io.BufferedReader(Checked(content, origin, sha256)))

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -268,7 +269,7 @@ def _settings(options: dict[str, str | None], **more: object) -> Settings:
     return read_settings(os.environ, Path.cwd(), {**options, **more})
 
 
-def _site(settings: Settings) -> Site:
+def _site(settings: Settings) -> AbstractContextManager[Site]:
     from buildfarm.app.wiring import open_site
 
     return open_site(settings, os.environ)

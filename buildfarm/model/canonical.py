@@ -45,7 +45,8 @@ def from_plain(wanted: type[T], plain: Plain) -> T:
 
 def canonical(value: object) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8, defaults omitted."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")  # what a build says may hold anything that JSON can
 
 
 def digest(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from buildfarm.model.events import FilePublished, FileYanked, IndexEvent, Payload
 
@@ -24,7 +24,7 @@ class File:
         """The version, normalised where it is one (PEP 440)."""
         try:
             return str(Version(self.published.version))
-        except InvalidVersion:
+        except ValueError:  # no version, or one with more digits than int() reads
             return self.published.version
 
 
@@ -73,5 +73,5 @@ def _order(file: File) -> tuple[bool, Version, str, str]:
     name = file.published.artifact.name
     try:
         return True, Version(file.version), file.version, name
-    except InvalidVersion:
+    except ValueError:
         return False, Version("0"), file.version, name

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from buildfarm.model.facts import Facts, KnownSource, KnownWheel
@@ -17,6 +15,7 @@ from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Goal, Later, LeftOut, Plan
 from buildfarm.model.recipe import Recipe, Test
 from buildfarm.model.wheel import Artifact, tags_of
+from buildfarm.plan.needs import Earlier, later, left_out, name_of, needs, ordered
 from buildfarm.plan.resolve import Resolved, resolve
 from buildfarm.plan.select import incapable, select
 
@@ -30,16 +29,6 @@ class _Draft:
     environment: Environment
     source: KnownSource
 
-    def later(self, after: str, reason: str) -> Later:
-        return Later(
-            project=self.job.project, version=self.job.version, target=self.job.target, after=after, reason=reason
-        )
-
-    def left_out(self, reason: str) -> LeftOut:
-        return LeftOut(
-            project=self.job.project, version=self.job.version, target=str(self.job.target), reason=reason
-        )
-
 
 Item = Job | Goal | Later | LeftOut
 
@@ -47,12 +36,11 @@ Item = Job | Goal | Later | LeftOut
 def expand(request: BuildRequest, facts: Facts) -> Plan:
     """The whole plan of a request, pure."""
     items: list[Item] = []
-    goals: dict[tuple[str, str], list[Goal]] = {}
-    for recipe in _ordered(request.recipes, facts):
-        for item in _project(recipe, request, facts, goals):
-            items.append(item)
-            if isinstance(item, Goal):
-                goals.setdefault((item.project, str(item.target)), []).append(item)
+    earlier: dict[str, list[Goal | Later]] = {}
+    for recipe in ordered(request.recipes, facts):
+        made = tuple(_project(recipe, request, facts, earlier))
+        items += made
+        earlier[recipe.name] = [item for item in made if isinstance(item, (Goal, Later))]
     jobs = {item.key: item for item in items if isinstance(item, (BuildJob, TestJob))}
     return Plan(
         jobs=tuple(jobs.values()),
@@ -62,9 +50,7 @@ def expand(request: BuildRequest, facts: Facts) -> Plan:
     )
 
 
-def _project(
-    recipe: Recipe, request: BuildRequest, facts: Facts, goals: Mapping[tuple[str, str], list[Goal]]
-) -> Iterator[Item]:
+def _project(recipe: Recipe, request: BuildRequest, facts: Facts, earlier: Earlier) -> Iterator[Item]:
     versions = facts.versions.get(recipe.name, ())
     if isinstance(versions, Reason):
         yield LeftOut(project=recipe.name, version="", target="*", reason=_sentence(versions))
@@ -74,16 +60,11 @@ def _project(
         if isinstance(source, Reason):
             yield LeftOut(project=recipe.name, version=version, target="*", reason=_sentence(source))
         elif source is not None:
-            yield from _version(recipe, version, source, request, facts, goals)
+            yield from _version(recipe, version, source, request, facts, earlier)
 
 
 def _version(
-    recipe: Recipe,
-    version: str,
-    source: KnownSource,
-    request: BuildRequest,
-    facts: Facts,
-    goals: Mapping[tuple[str, str], list[Goal]],
+    recipe: Recipe, version: str, source: KnownSource, request: BuildRequest, facts: Facts, earlier: Earlier
 ) -> Iterator[Item]:
     wanted, unselected = select(recipe, request.targets, source.requires_python, facts.environments)
     for out in unselected:
@@ -93,19 +74,23 @@ def _version(
         resolved = resolve(recipe, version, environment.target)
         draft = _draft(recipe, version, source, environment, resolved, facts)
         if reason := incapable(resolved, environment):
-            yield draft.left_out(reason)
+            yield left_out(draft.job, reason)
             continue
-        needs = _needs(draft, facts, goals)
-        if isinstance(needs, dict):
-            drafts.append(_with_needs(draft, needs))
+        met = needs(draft.job, facts, earlier)
+        if isinstance(met, dict):
+            drafts.append(replace(draft, job=replace(draft.job, needs=met)))
         else:
-            yield needs
-    # A source without native code leads once for all platforms, one with native code once per platform.
+            yield met
     # The oldest interpreter leads: an abi3 wheel of it covers the newer ones.
-    leads_for = (lambda draft: draft.job.target.platform) if source.native else (lambda _: "")
-    drafts.sort(key=lambda draft: (leads_for(draft), draft.job.target.python, draft.job.target.abi))
-    for _, group in groupby(drafts, key=leads_for):
+    drafts.sort(key=lambda draft: (_leads_for(draft), draft.job.target.python, draft.job.target.abi))
+    for _, group in groupby(drafts, key=_leads_for):
         yield from _group(list(group), request, facts)
+
+
+def _leads_for(draft: _Draft) -> str:
+    """A wheel for any platform leads once for all of them (empty), one with native code once per platform."""
+    pure = not draft.source.native or draft.resolved.part.wheel == "pure"
+    return "" if pure else draft.job.target.platform
 
 
 def _own_wheels(draft: _Draft, facts: Facts) -> bool:
@@ -130,9 +115,9 @@ def _group(drafts: list[_Draft], request: BuildRequest, facts: Facts) -> Iterato
                 project=draft.job.project, version=draft.job.version, target=draft.job.target, build=draft.job.key
             )
             if draft.job.key not in facts.failed:
-                yield draft.later(draft.job.key, "its test waits for the wheel")
+                yield later(draft.job, draft.job.key, "its test waits for the wheel")
         else:
-            yield draft.later(lead.job.key, f"waits to see whether the wheel for {lead.job.target} covers it")
+            yield later(draft.job, lead.job.key, f"waits to see whether the wheel for {lead.job.target} covers it")
 
 
 def _covering(draft: _Draft, made: Iterable[tuple[str, KnownWheel]]) -> tuple[str, KnownWheel] | None:
@@ -203,7 +188,7 @@ def _build_requires(source: KnownSource, resolved: Resolved) -> tuple[str, ...]:
     """The static build requirements (PEP 518) after the recipe's edit, in order."""
     edit = resolved.part.build.requires
     removed = {canonicalize_name(name) for name in edit.remove}
-    return (*(text for text in source.requires if _name(text) not in removed), *edit.add)
+    return (*(text for text in source.requires if name_of(text) not in removed), *edit.add)
 
 
 def _build_tag(published: Iterable[KnownWheel], environment: Environment) -> int:
@@ -214,59 +199,6 @@ def _build_tag(published: Iterable[KnownWheel], environment: Environment) -> int
         if environment.target.covered_by(tags_of(wheel.artifact.name))
     ]
     return 1 + max(builds) if builds else 0
-
-
-# ------------------------------------------------------------------------------- build requirements that are built here
-
-
-def _ordered(recipes: tuple[Recipe, ...], facts: Facts) -> tuple[Recipe, ...]:
-    """Recipes after those whose wheels they need to be built; where that is a circle, in the order given."""
-    by_name = {recipe.name: recipe for recipe in recipes}
-    graph = {recipe.name: _required(recipe, facts) & by_name.keys() - {recipe.name} for recipe in recipes}
-    try:
-        order = list(TopologicalSorter(graph).static_order())
-    except CycleError:
-        order = list(by_name)
-    return tuple(by_name[name] for name in order)
-
-
-def _required(recipe: Recipe, facts: Facts) -> set[str]:
-    versions = facts.versions.get(recipe.name, ())
-    if isinstance(versions, Reason):
-        return set()
-    sources = [facts.sources.get((recipe.name, version)) for version in versions]
-    texts = [text for source in sources if isinstance(source, KnownSource) for text in source.requires]
-    return {_name(text) for text in (*texts, *recipe.build.requires.add)}
-
-
-def _needs(draft: _Draft, facts: Facts, goals: Mapping[tuple[str, str], list[Goal]]) -> dict[str, str] | Later | LeftOut:
-    """Build requirements that this request builds too: their build keys once published, else what to wait for.
-
-    Only projects that come earlier in the order count, so a circle falls back on what upstream has.
-    """
-    needs: dict[str, str] = {}
-    for name in sorted({_name(text) for text in draft.job.requires}):
-        for goal in goals.get((name, str(draft.job.target)), ())[:1]:
-            if goal.build in facts.failed or goal.test in facts.failed:
-                return draft.left_out(f"needs {name} {goal.version}, which failed in this request")
-            published = facts.published.get((goal.project, goal.version), ())
-            if goal.wheel is None or goal.wheel.sha256 not in {wheel.artifact.sha256 for wheel in published}:
-                return draft.later(goal.test or goal.build, f"needs {name} {goal.version}, which this request builds")
-            needs[name] = goal.build
-    return needs
-
-
-def _with_needs(draft: _Draft, needs: dict[str, str]) -> _Draft:
-    if not needs:
-        return draft
-    return replace(draft, job=replace(draft.job, needs=needs))
-
-
-def _name(requirement: str) -> str:
-    try:
-        return canonicalize_name(Requirement(requirement).name)
-    except InvalidRequirement:
-        return ""
 
 
 def _sentence(reason: Reason) -> str:

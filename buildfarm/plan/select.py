@@ -26,8 +26,10 @@ def select(
 ) -> tuple[tuple[Environment, ...], tuple[Unselected, ...]]:
     """Environments whose targets are wanted, in order, and what falls out of what was asked for.
 
-    A target that the caller's ``globs`` do not name is silently not wanted; everything else has a reason.
+    A target that the caller's ``globs`` do not name is silently not wanted; everything else has a reason, and so has
+    a request that comes to nothing.
     """
+    globs = tuple(globs)
     offered = [each for each in environments if any(fnmatchcase(str(each.target), glob) for glob in globs)]
     chosen: list[Environment] = []
     out = [
@@ -46,6 +48,9 @@ def select(
             chosen.append(environment)
         elif reason:
             out.append(Unselected(target=str(environment.target), reason=reason))
+    if not chosen and not out:
+        reason = f"the recipe wants only {', '.join(recipe.targets.platforms)}"
+        out = [Unselected(target=glob, reason=reason) for glob in globs]
     return tuple(chosen), tuple(out)
 
 
@@ -54,7 +59,8 @@ def incapable(resolved: Resolved, environment: Environment) -> str:
     wants = resolved.part
     managers = [name for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco") if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):
-        return f"needs system packages ({', '.join(managers)}); {environment.name} cannot install any: it takes a container"
+        offers = f"those of {', '.join(environment.system)}" if environment.system else "none: it takes a container"
+        return f"needs system packages ({', '.join(managers)}); {environment.name} can install {offers}"
     if wants.build.compiler not in ("auto", *environment.compilers):
         offers = ", ".join(environment.compilers) or "no compiler"
         return f"wants compiler: {wants.build.compiler}; {environment.name} offers {offers}"

@@ -41,8 +41,9 @@ class ListOf(Generic[T]):
 
 def listed(node: Node) -> str:
     """How to write one value as the list that was wanted; empty where it is no text or number."""
-    one = isinstance(node, Scalar) and node.kind in (Kind.TEXT, Kind.WHOLE, Kind.NUMBER)
-    return f'write ["{node.text}"]' if one else ""
+    if isinstance(node, Scalar) and node.kind in (Kind.TEXT, Kind.WHOLE, Kind.NUMBER):
+        return f'write ["{node.text}"]'
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

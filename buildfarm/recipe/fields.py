@@ -55,6 +55,8 @@ class Text(Generic[T]):
 
     def read(self, node: Node, reading: Reading) -> T | None:
         """The text's value; a bare number or truth value is told to be quoted."""
+        if reading.full:
+            return None
         if not isinstance(node, Scalar) or node.kind in (Kind.NULL, Kind.BROKEN):
             reading.mismatch(node, self.wanted, self._advice)
             return None

@@ -119,9 +119,10 @@ def _judge_source(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -
     if isinstance(source, PathSource) and "versions" in spans:
         reading.warn("unused", spans["versions"], "a path source tells its own version", "leave 'versions' out")
     if isinstance(source, SdistSource) and exact:
+        listed = {Version(version) for version in exact}
         for path in (path for path in spans if path.startswith("source.sdist.")):
             written = Version(path.removeprefix("source.sdist."))
-            if written not in map(Version, exact):
+            if written not in listed:
                 message = f"{written} is not among the versions; its hash is never used"
                 reading.warn("unused", spans[path], message, "list it, or leave it out")
 

@@ -20,7 +20,7 @@ def check_build(node: MapNode, reading: Reading) -> None:
 def check_test(node: MapNode, reading: Reading) -> None:
     """Tell a test that does nothing, what only a command would use, and every placeholder that is none."""
     if "run" not in node and "imports" not in node:
-        reading.error("missing-key", node.start, "a test needs 'imports' or 'run'", "imports: auto")
+        reading.error("no-test", node.start, "a test needs 'imports' or 'run'", "imports: auto")
     for key, _ in node.entries:
         if "run" not in node and key.text in ("services", "sources", "files", "in"):
             message = f"only a command uses {key.text!r}, and this test has no 'run'"
@@ -47,7 +47,7 @@ def _check(scalars: Iterable[Scalar], services: Collection[str], undeclared: str
     allowed = ["{work}", *(f"{{{name}.{what}}}" for name in services for what in ("host", "port"))]
     for scalar in scalars:
         for match in _BRACES.finditer(scalar.text):
-            if match[0] in ("{{", "}}", *allowed):
+            if reading.full or match[0] in ("{{", "}}", *allowed):
                 continue
             span = scalar.part(match.start(), len(match[0]))
             service, dot, what = (match["name"] or "").partition(".")

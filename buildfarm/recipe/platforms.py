@@ -62,18 +62,19 @@ def platform_glob(glob: str) -> str:
 @lru_cache(maxsize=1024)
 def identifier_glob(glob: str) -> str:
     """A glob over build identifiers that can match one; raises ``Wrong`` that says which half cannot."""
-    if any(fnmatchcase(f"{abi}-{platform}", glob) for platform in PLATFORMS for abi in _ABIS):
-        return glob
     abi, dash, platform = glob.partition("-")
-    if not dash:
-        if any(fnmatchcase(each, f"*{glob}*") for each in PLATFORMS):
-            advice = f"the identifier begins with the interpreter: '*-{glob.strip('*')}*'"
-        else:
-            advice = "for example: '*-musllinux_*', 'cp313-win_amd64'"
-    elif not any(fnmatchcase(each, abi) for each in _ABIS):
-        advice = suggestion(abi, _ABIS) or "the part before the dash is an ABI such as cp313, cp313t, cp27mu, or '*'"
+    known_abi = any(fnmatchcase(each, abi) for each in _ABIS)
+    if known_abi and any(fnmatchcase(each, platform) for each in PLATFORMS):
+        return glob
+    if any(fnmatchcase(f"{abi}-{platform}", glob) for platform in PLATFORMS for abi in _ABIS):  # one * over both halves
+        return glob
+    if dash:
+        near = suggestion(abi, _ABIS) or "the part before the dash is an ABI such as cp313, cp313t, cp27mu, or '*'"
+        advice = _near(platform) if known_abi else near
+    elif any(fnmatchcase(each, f"*{glob}*") for each in PLATFORMS):
+        advice = f"the identifier begins with the interpreter: '*-{glob.strip('*')}*'"
     else:
-        advice = _near(platform)
+        advice = "for example: '*-musllinux_*', 'cp313-win_amd64'"
     raise Wrong(f"{glob!r} matches no build identifier", advice)
 
 

@@ -8,7 +8,7 @@ from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, suggestion
 from buildfarm.recipe.nodes import Kind, ListNode, Node, Scalar
 
-MOST = 100  # diagnostics; nobody reads more, and a hostile file shall not make us write them
+MOST = 100  # errors; nobody reads more, and a hostile file shall not make us write them
 
 
 class Reading:
@@ -19,14 +19,21 @@ class Reading:
         self.diagnostics: list[Diagnostic] = []
         self.errors = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether no further error is kept, so that looking for one is in vain."""
+        return self.errors >= MOST
+
     def error(self, code: str, span: Span, message: str, advice: str = "") -> None:
         """Something is wrong; the file gives no recipe."""
+        if not self.full:
+            self._add(Severity.ERROR, code, span, message, advice)
         self.errors += 1
-        self._add(Severity.ERROR, code, span, message, advice)
 
     def warn(self, code: str, span: Span, message: str, advice: str = "") -> None:
         """Something is legal and surely not meant."""
-        self._add(Severity.WARNING, code, span, message, advice)
+        if len(self.diagnostics) < MOST:
+            self._add(Severity.WARNING, code, span, message, advice)
 
     def mismatch(self, node: Node, wanted: str, advice: str = "") -> None:
         """The node is not of the type that is wanted (``a version``). A broken node was told before."""
@@ -41,13 +48,10 @@ class Reading:
 
     def unknown(self, key: Scalar, where: str, allowed: Collection[str]) -> None:
         """The key is none of those that ``where`` (``a recipe``) can have."""
-        near = "" if len(self.diagnostics) >= MOST else suggestion(key.text, allowed)
+        near = "" if self.full else suggestion(key.text, allowed)
         advice = f"{near} keys here: {', '.join(allowed)}".strip()
         self.error("unknown-key", key.span, f"{key.text!r} is no key of {where}", advice)
 
     def _add(self, severity: Severity, code: str, span: Span, message: str, advice: str) -> None:
-        if len(self.diagnostics) < MOST:
-            diagnostic = Diagnostic(
-                severity=severity, code=code, message=message, file=self.file, span=span, help=advice
-            )
-            self.diagnostics.append(diagnostic)
+        diagnostic = Diagnostic(severity=severity, code=code, message=message, file=self.file, span=span, help=advice)
+        self.diagnostics.append(diagnostic)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,6 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from buildfarm.model.recipe import Recipe, SdistSource, Targets, Track
+from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, lines_of
 from buildfarm.recipe.fields import Wrong
 from buildfarm.recipe.reading import Reading
@@ -54,7 +57,7 @@ class _Line:
 
     def span(self, start: int, end: int) -> Span:
         """The place of ``text[start:end]``, cut at the end of its physical line."""
-        index = max(index for index, (first, _) in enumerate(self.starts) if first <= start)
+        index = bisect_right(self.starts, start, key=itemgetter(0)) - 1
         first, number = self.starts[index]
         last = self.starts[index + 1][0] if index + 1 < len(self.starts) else len(self.text)
         return Span(line=number, column=start - first + 1, length=max(min(end, last) - start, 1))
@@ -69,7 +72,7 @@ def parse_requirements(text: str, *, file: str) -> ParsedRequirements:
     reading = Reading(file)
     recipes: dict[str, Recipe] = {}
     if len(text) > LONGEST:
-        reading.error("too-long", Span(line=1, column=1), f"the file has more than {LONGEST:,} characters", "split it")
+        reading.error("too-much", Span(line=1, column=1), f"the file has more than {LONGEST:,} characters", "split it")
         text = ""
     for line in _logical(lines_of(text)):
         recipe = _read(line, reading)
@@ -95,9 +98,7 @@ def parse_requirement(text: str, *, file: str = "requirement") -> Recipe | Diagn
     recipe = _read(_Line(text, ((0, 1),)), reading)
     if recipe is not None:
         return recipe
-    if not reading.errors:
-        reading.error("value", Span(line=1, column=1), "this is no requirement", "for example: pandas, 'pandas>=2,<3'")
-    return next(each for each in reading.diagnostics if each.severity == "error")
+    return next(each for each in reading.diagnostics if each.severity is Severity.ERROR)
 
 
 def _logical(lines: Iterable[str]) -> Iterator[_Line]:
@@ -227,11 +228,10 @@ def _join(first: Recipe, second: Recipe) -> Recipe | None:
         return first
     if isinstance(first.versions, Track) or isinstance(second.versions, Track) or first.targets != second.targets:
         return None
-    if not all(re.match("[0-9]", version) for version in (*first.versions, *second.versions)):
+    if not all(version[0].isdigit() for version in (*first.versions, *second.versions)):  # a specifier has an operator
         return None
-    sources = (first.source, second.source)
     hashes: dict[str, str] = {}
-    for source in sources:
+    for source in (first.source, second.source):
         for version, sha256 in source.hashes.items() if isinstance(source, SdistSource) else ():
             if hashes.setdefault(version, sha256) != sha256:
                 return None

@@ -14,6 +14,7 @@ from buildfarm.recipe.fields import Text, Wrong
 from buildfarm.recipe.platforms import PYTHONS, identifier_glob, platform_glob
 
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+_LONGEST_COMMAND = 8_000  # as the shortest of our platforms has it
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _NO_PATCH_LEVEL = re.compile(r"(==|!=|<=|>)\s*([0-9]+)\.([0-9]+)")
 _BARE = {"==": "=={0}.{1}.*", "!=": "!={0}.{1}.*", "<=": "<{0}.{2}", ">": ">={0}.{2}"}
@@ -72,6 +73,8 @@ def requirement(text: str) -> str:
 def command(text: str) -> str:
     """One command on one line, its quotes in pairs; raises ``Wrong``."""
     line = text.strip()
+    if len(line) > _LONGEST_COMMAND:
+        raise Wrong(f"the command is longer than {_LONGEST_COMMAND:,} characters", "put it into a file under 'files'")
     if len(line.splitlines()) != 1:
         raise Wrong(
             "a command is one line" if line else "the command is empty",

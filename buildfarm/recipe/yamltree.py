@@ -20,7 +20,7 @@ from buildfarm.recipe.reading import Reading
 
 LONGEST = 1024**2  # characters
 DEEPEST = 16
-MOST_NODES = 50_000
+MOST_NODES = 20_000
 
 _Event = Any  # the stubs know neither marks nor tags well
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there

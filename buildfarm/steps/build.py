@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob
-from buildfarm.model.outcome import Reason
+from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Command, Completed, Ended, Layout
 from buildfarm.steps.inside import hook
 
@@ -37,12 +38,13 @@ def hook_request(job: BuildJob, layout: Layout, granted: Iterable[str]) -> bytes
 
 def before(job: BuildJob, layout: Layout) -> tuple[Command, ...]:
     """The recipe's own commands, run in the source before the hook."""
+    filled = {"work": layout.source}
     return tuple(
         Command(
-            argv=tuple(shlex.split(line.format_map({"work": layout.source}))),
+            argv=tuple(word.format_map(filled) for word in shlex.split(line)),
             cwd=layout.source,
             what="run build.before",
-            env=job.part.build.env,
+            env=_env(job, layout),
         )
         for line in job.part.build.before
     )
@@ -54,8 +56,12 @@ def call_hook(job: BuildJob, layout: Layout) -> Command:
         argv=(layout.venv_python, f"{layout.scripts}/hook.py", f"{layout.work}/request.json"),
         cwd=layout.source,
         what="build the wheel",
-        env=job.part.build.env,
+        env=_env(job, layout),
     )
+
+
+def _env(job: BuildJob, layout: Layout) -> Mapping[str, str]:
+    return {name: value.format_map({"work": layout.source}) for name, value in job.part.build.env.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +73,58 @@ class HookAnswer:
 
 
 def read_answer(content: bytes) -> HookAnswer:
-    """Parse the script's result; raises ``ValueError`` for anything that it does not write."""
-    answer = json.loads(content)
+    """Parse the script's result; raises ``StepFailed`` for anything that it does not write."""
+    answer = parse_answer(content, Step.BUILD)
+    wheel = answer.get("wheel", "")
+    return HookAnswer(wants=texts(answer.get("wants", []), Step.BUILD), wheel=wheel if isinstance(wheel, str) else "")
+
+
+def parse_answer(content: bytes, step: Step) -> dict[str, object]:
+    """The JSON object that a script of ours wrote; the package's code could write there too, so it may be anything."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        answer = None
     if not isinstance(answer, dict):
-        raise ValueError(f"not an answer of the hook script: {answer!r}")
-    return HookAnswer(wants=tuple(map(str, answer.get("wants", ()))), wheel=str(answer.get("wheel", "")))
+        raise _no_answer(step, "is no JSON object")
+    return answer
+
+
+def texts(found: object, step: Step) -> tuple[str, ...]:
+    """A list of texts in an answer; raises ``StepFailed`` for anything else."""
+    if not isinstance(found, list) or not all(isinstance(text, str) and _whole(text) for text in found):
+        raise _no_answer(step, "has something else where a list of texts belongs")
+    return tuple(found)
+
+
+def _whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _no_answer(step: Step, what: str) -> StepFailed:
+    return StepFailed(
+        step,
+        Reason(
+            code="no-answer",
+            message=f"the answer of our script {what}",
+            advice="the project wrote over the session's own files: look at its build script",
+        ),
+    )
 
 
 def failure(completed: Completed, limits_hint: str = "") -> Reason:
     """Why a command of an attempt failed, in words: which limit it broke, or its exit code."""
     command = completed.command
     common = {"command": command.argv, "tail": completed.tail}
+    if completed.ended is Ended.STOPPED:
+        return Reason(
+            code="stopped",
+            message=f"could not {command.what}: it was stopped after {completed.seconds:.0f} s",
+            advice="ask for it again",
+            **common,
+        )
     if completed.ended is not Ended.EXITED:
-        code = {Ended.WALL: "wall", Ended.SILENCE: "silence", Ended.LOG: "log"}.get(completed.ended, "stopped")
+        code = {Ended.WALL: "wall", Ended.SILENCE: "silence", Ended.LOG: "log"}[completed.ended]
         return Reason(
             code=code,
             message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s{limits_hint}",

@@ -28,8 +28,8 @@ _TEXT = 1 << 20  # bytes of a file that are read
 class Look:
     """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518).
 
-    ``version`` and ``requires_python`` are empty where they are not said. ``epoch`` is the newest time of a file, seconds,
-    not before 1980.
+    ``version`` and ``requires_python`` are empty where they are not said. ``epoch`` is the newest time of a file, in
+    seconds, not before 1980.
     """
 
     native: bool

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from importlib import resources
 
 from buildfarm.model.job import TestJob
+from buildfarm.model.outcome import Step
 from buildfarm.model.recipe import Test
 from buildfarm.model.session import Command, Layout
+from buildfarm.steps.build import parse_answer, texts
 
 COMPILERS = ("cc", "gcc", "g++", "c++", "clang", "clang++", "tcc", "zig", "zig-cc", "ld", "as", "make", "rustc", "cargo", "gfortran")
 """What the probe looks for: a consumer's machine has none of it."""
@@ -52,9 +54,11 @@ class ImportAnswer:
 
 
 def read_imports(content: bytes) -> ImportAnswer:
-    """Parse the script's result; raises ``ValueError`` or ``KeyError`` for anything that it does not write."""
-    answer = json.loads(content)
-    return ImportAnswer(**{name: tuple(answer[name]) for name in ("imported", "notes", "failures", "compilers")})
+    """Parse the script's result; raises ``StepFailed`` for anything that it does not write."""
+    answer = parse_answer(content, Step.TEST)
+    return ImportAnswer(
+        **{name: texts(answer.get(name), Step.TEST) for name in ("imported", "notes", "failures", "compilers")}
+    )
 
 
 def places(layout: Layout) -> Mapping[str, str]:
@@ -68,7 +72,9 @@ def commands(test: Test, layout: Layout) -> tuple[Command, ...]:
     folder = f"{layout.work}/tests/{test.folder}".rstrip("/")
     env = {name: value.format_map(filled) for name, value in test.env.items()}
     return tuple(
-        Command(argv=tuple(shlex.split(line.format_map(filled))), cwd=folder, what=f"run {line!r}", env=env)
+        Command(
+            argv=tuple(word.format_map(filled) for word in shlex.split(line)), cwd=folder, what=f"run {line!r}", env=env
+        )
         for line in test.run
     )
 

@@ -29,7 +29,7 @@ def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, byt
     must not or cannot write: an absolute or climbing path, a link, the same path twice.
     """
     with _broken_is_not_a_wheel(), zipfile.ZipFile(content) as archive:
-        files = [member for member in archive.infolist() if not member.is_dir()]
+        files = [member for member in archive.infolist() if not member.filename.endswith("/")]
         _refuse_bombs(files, limit)
         _refuse_paths(member.filename for member in files)
         for member in files:

@@ -83,8 +83,8 @@ def read_elf(content: bytes) -> Elf | None:
         return None
     try:
         return _Reader(content).read()
-    except (struct.error, IndexError) as error:
-        raise NotAnElf("it ends in the middle of a table") from error
+    except (struct.error, IndexError, OverflowError) as error:
+        raise NotAnElf("it ends in the middle of a table, or before it") from error
 
 
 class _Reader:
@@ -130,6 +130,10 @@ class _Reader:
         layout = struct.Struct(self.end + form)
         whole = self.content[offset : offset + size]
         return layout.iter_unpack(whole[: len(whole) - len(whole) % layout.size])
+
+    def bound(self, count: int, what: str) -> None:
+        if count > _MOST:
+            raise NotAnElf(f"it has more than {_MOST:,} {what}")
 
     def read_segments(self) -> bool:
         """Remember what is loaded where, and the dynamic table; whether an executable stack is asked for."""
@@ -194,14 +198,14 @@ class _Reader:
         address, count = self.tag(_VERNEED), self.tag(_VERNEEDNUM) or 0
         if address is None or not count:
             return
+        self.bound(count, "libraries with symbol versions")
         seen, at = 0, self.offset(address)
         for _ in range(count):
             _, versions, library, first, following = self.unpack("HHIII", at)
             name, entry = self.string(library), at + first
             for _ in range(versions):
                 seen += 1
-                if seen > _MOST:
-                    raise NotAnElf(f"it needs more than {_MOST:,} symbol versions")
+                self.bound(seen, "symbol versions")
                 *_, version, after = self.unpack("IHHII", entry)
                 yield name, self.string(version)
                 entry += after
@@ -226,8 +230,7 @@ class _Reader:
                 modules.update(text.removeprefix(prefix) for prefix in _INIT if text.startswith(prefix))
             elif not section and self.strings.startswith((b"Py", b"_Py"), name):
                 wants.add(self.string(name))
-            if len(wants) + len(modules) > _MOST:
-                raise NotAnElf(f"it has more than {_MOST:,} symbols of Python's API")
+            self.bound(len(wants) + len(modules), "symbols of Python's API")
         return tuple(sorted(wants)), tuple(sorted(modules))
 
     def count_symbols(self) -> int:

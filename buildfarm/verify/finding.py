@@ -20,6 +20,6 @@ def warning(message: str, *, subject: str = "", advice: str = "") -> Finding:
 
 
 def some(names: Collection[str]) -> str:
-    """The first names in their order and how many more there are, so that a message stays readable."""
+    """The first names by the alphabet and how many more there are, so that a message stays readable."""
     shown = ", ".join(sorted(names)[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from buildfarm.model.wheel import Finding
 from buildfarm.verify.claim import Claim
@@ -49,7 +49,7 @@ def record(wheel: Wheel, _: Claim) -> Iterator[Finding]:
     unlisted = members.keys() - rows.keys() - exempt
     absent = rows.keys() - members.keys()
     listed = sorted(rows.keys() & members.keys() - exempt)
-    unsafe = [path for path in listed if not rows[path].digest.startswith("sha256=")]
+    unsafe = {path for path in listed if not rows[path].digest.startswith("sha256=")}
     changed = [path for path in listed if path not in unsafe and rows[path].digest != _digest(members[path].sha256)]
     resized = [path for path in listed if rows[path].size not in ("", str(members[path].size))]
     troubles = (
@@ -71,9 +71,10 @@ def record(wheel: Wheel, _: Claim) -> Iterator[Finding]:
 
 def licence(wheel: Wheel, _: Claim) -> Iterator[Finding]:
     """Each License-File of METADATA is in the wheel: under licenses (PEP 639), or where older backends put it."""
-    members = {member.path for member in wheel.members}
-    missing = [name for name in wheel.metadata.license_files if f"{wheel.dist_info}/licenses/{name}" not in members]
+    licences = set(wheel.licences)
+    missing = [name for name in wheel.metadata.license_files if f"{wheel.dist_info}/licenses/{name}" not in licences]
     if wheel.metadata.metadata_version in _BEFORE_PEP_639:
+        members = {member.path for member in wheel.members}
         legacy = [name for name in missing if f"{wheel.dist_info}/{name.rpartition('/')[2]}" not in members]
         if legacy:
             yield warning(f"METADATA names licence files that the wheel lacks: {some(legacy)}")
@@ -88,7 +89,7 @@ def licence(wheel: Wheel, _: Claim) -> Iterator[Finding]:
 def _version(text: str) -> Version | str:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # no version, or one with more digits than int() reads
         return text
 
 

@@ -19,8 +19,10 @@ from buildfarm.model.canonical import Plain
 _TAG = re.compile(r"(?P<family>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)(?:_(?P<machine>\w+))?")
 _LEGACY_TAG = re.compile(r"(?P<alias>manylinux\d+)_(?P<machine>\w+)")
 _MUSL_NAMES = {"i686": "x86", "armv7l": "armv7"}
-Place = tuple[str, tuple[int, int], str]  # family, floor, machine
 _LOADERS = ("ld-linux", "ld-musl-", "ld64.so.")
+
+Place = tuple[str, tuple[int, int], str]
+"""Family, floor and machine of a policy: ``("manylinux", (2, 17), "x86_64")``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """All policies: ``aliases`` are the floors of manylinux1, manylinux2010 and manylinux2014."""
+    """All policies. ``aliases`` are the floors of manylinux1, manylinux2010 and manylinux2014."""
 
     tables: Mapping[Place, Policy]
     aliases: Mapping[str, tuple[int, int]]

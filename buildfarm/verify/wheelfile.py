@@ -18,6 +18,7 @@ from buildfarm.model.recipe import GIB, MIB
 from buildfarm.verify.archive import NotAWheel, read_members
 from buildfarm.verify.binary import Binary, read_binary
 
+_LONGEST_NAME = 255
 _LONGEST_TEXT = 64 * MIB
 
 
@@ -104,6 +105,8 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
     ``root`` is the path whose traces are looked for ("": none). ``limit`` bounds the unpacked size in bytes; one member
     at a time is held in memory. Raises ``NotAWheel``.
     """
+    if len(name.encode()) > _LONGEST_NAME:
+        raise NotAWheel(f"its name is longer than {_LONGEST_NAME} bytes, and few systems have such files")
     try:
         project, version, build, tags = parse_wheel_filename(name)
     except InvalidWheelFilename as error:

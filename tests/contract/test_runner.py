@@ -1,6 +1,6 @@
 """What every ``Runner`` promises: in memory, on this machine without isolation, and in bubblewrap.
 
-Commands are ones that a program in memory can play as well: ``echo``, ``cat``, ``cp``, ``ln -s`` and ``sh -c 'exit N'``.
+Where it is about all of them, commands are ones that memory can play: ``echo``, ``cat``, ``cp``, ``sh -c 'exit N'``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import os
 import shlex
 import signal
 import socket
-import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -27,6 +26,7 @@ from buildfarm.adapters.host import bubblewrap
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.memory_runner import MemoryRunner
+from buildfarm.adapters.owners import LocalOwners
 from buildfarm.model.errors import FarmError, StepFailed
 from buildfarm.model.job import Environment
 from buildfarm.model.outcome import Step
@@ -36,6 +36,9 @@ from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Runner, Session
 
+EPOCH = 1_000_000_000
+PYTHON = "/usr/bin/python3"
+MTIME = 1_234_567_890
 BWRAP = bubblewrap.find(os.environ.get("PATH", os.defpath))
 ENVIRONMENT = Environment(
     name="test",
@@ -72,21 +75,23 @@ class Farm:
     runner: Runner
     store: Shelf
     home: Path
-    log: list[bytes] = field(default_factory=list)
+    heard: list[tuple[float, bytes]] = field(default_factory=list)
+
+    @property
+    def log(self) -> bytes:
+        return b"".join(chunk for _, chunk in self.heard)
+
+    def hear(self, chunk: bytes) -> None:
+        self.heard.append((time.monotonic(), chunk))
 
     def open(
         self, limits: Limits | None = None, stop: Callable[[], bool] = lambda: False, owner: str = "us"
     ) -> AbstractContextManager[Session]:
         limits = limits or Limits(wall=20, silence=10)
         spec = SessionSpec(
-            attempt="attempt", owner=owner, purpose=Purpose.TEST, environment=ENVIRONMENT, limits=limits, epoch=1_000_000_000
+            attempt="attempt", owner=owner, purpose=Purpose.TEST, environment=ENVIRONMENT, limits=limits, epoch=EPOCH
         )
-        return self.runner.open(spec, self.log.append, stop)
-
-
-@contextmanager
-def provide(spec: SessionSpec) -> Iterator[Provision]:
-    yield Provision(python="/usr/bin/python3")
+        return self.runner.open(spec, self.hear, stop)
 
 
 def play(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
@@ -99,8 +104,6 @@ def play(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, byte
         case ("cp", source, target):
             files[target] = files[source]
             return 0, b""
-        case ("ln", "-s", _, _):
-            return 0, b""  # a memory session has no links
         case ("sh", "-c", script) if script.startswith("exit "):
             return int(shlex.split(script)[1]), b""
         case ("cat", path):
@@ -112,17 +115,20 @@ def play(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, byte
 HOSTS = [pytest.param("plain", id="plain"), pytest.param("bubblewrap", marks=pytest.mark.host, id="bubblewrap")]
 
 
-def make(kind: str, home: Path) -> Farm:
+def make(kind: str, home: Path, given: Provision = Provision(python=PYTHON)) -> Farm:
     if kind == "bubblewrap" and BWRAP is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no bubblewrap works here: install it, and allow user namespaces")
         pytest.skip("no bubblewrap works here: not installed, or user namespaces are forbidden")
+    tools = home.parent / "tools"  # copied once for all tests
+    tools.mkdir(exist_ok=True)
+    (home / "tools").symlink_to(tools)
     store = Shelf()
     runner: Runner
     if kind == "memory":
         runner = MemoryRunner(store, play)
     else:
-        runner = HostRunner(home, store, provide, BWRAP if kind == "bubblewrap" else None)
+        runner = HostRunner(home, store, lambda _: nullcontext(given), BWRAP if kind == "bubblewrap" else None)
     return Farm(runner=runner, store=store, home=home)
 
 
@@ -149,7 +155,7 @@ def archive(store: Shelf, *members: tuple[str, bytes, int], name: str = "p-1.tar
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for path, content, mode in members:
             info = tarfile.TarInfo(path)
-            info.size, info.mode, info.mtime = len(content), mode, 1_234_567_890
+            info.size, info.mode, info.mtime = len(content), mode, MTIME
             tar.addfile(info, io.BytesIO(content))
         if link:
             info = tarfile.TarInfo("p-1/link")
@@ -195,7 +201,7 @@ def test_a_program_that_does_not_exist_is_127(farm: Farm) -> None:
 def test_output_goes_to_the_sink_and_its_end_is_kept(farm: Farm) -> None:
     with farm.open() as session:
         assert do(session, "echo", "hello", "world").tail == ("hello world",)
-    assert b"".join(farm.log) == b"hello world\n"
+    assert farm.log == b"hello world\n"
 
 
 def test_bytes_and_artifacts_go_in_and_come_out(farm: Farm) -> None:
@@ -256,7 +262,7 @@ def test_the_log_limit_is_named_and_kept(farm: Farm) -> None:
     with farm.open(Limits(log=100, wall=20)) as session:
         assert do(session, "echo", "x" * 60).ok
         assert do(session, "echo", "y" * 60).ended is Ended.LOG
-    assert b"".join(farm.log) == b"x" * 60 + b"\n" + b"y" * 39
+    assert farm.log == b"x" * 60 + b"\n" + b"y" * 39
 
 
 def test_a_session_that_was_told_to_stop_runs_nothing_more(farm: Farm) -> None:
@@ -274,16 +280,18 @@ def test_two_sessions_do_not_see_each_other(farm: Farm) -> None:
 def test_the_layout_is_below_the_root(farm: Farm) -> None:
     with farm.open() as session:
         layout = session.layout
-        places = (layout.source, layout.wheelhouse, layout.dist, layout.repaired, layout.venv, layout.scripts, layout.work)
-        assert [Path(place).relative_to(layout.root).as_posix() for place in places] == [
-            *("source", "wheelhouse", "dist", "repaired", "venv", "scripts", "work")
-        ]
+        for name in ("source", "wheelhouse", "dist", "repaired", "venv", "scripts", "work"):
+            assert getattr(layout, name) == f"{layout.root}/{name}"
 
 
 def test_an_error_in_the_story_comes_through(farm: Farm) -> None:
-    with pytest.raises(KeyError), farm.open() as session:
-        session.put(f"{session.layout.work}/x", b"")
-        raise KeyError
+    def story() -> None:
+        with farm.open() as session:
+            session.put(f"{session.layout.work}/x", b"")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        story()
     assert list(farm.home.glob("sessions/*")) == []
 
 
@@ -311,10 +319,259 @@ def test_argv_is_no_shell(host: Farm) -> None:
 
 
 def test_output_is_live(host: Farm) -> None:
-    seen: list[tuple[float, bytes]] = []
     with host.open() as session:
-        host.log.append = lambda chunk: seen.append((time.monotonic(), chunk))  # type: ignore[method-assign]
-    with make_again(host, seen) as session:
         sh(session, "echo first; sleep 0.4; echo second >&2")
-    assert b"".join(chunk for _, chunk in seen) == b"first\nsecond\n"
-    assert seen[-1][0] - seen[0][0] > 0.3
+    assert host.log == b"first\nsecond\n"
+    assert host.heard[-1][0] - host.heard[0][0] > 0.3
+
+
+def test_output_is_whole_and_its_tail_is_short(host: Farm) -> None:
+    with host.open() as session:
+        completed = sh(session, "seq 100000; printf '10%%\\r50%%\\r100%%\\n'; printf '\\377end'")
+    assert host.log.startswith("".join(f"{number}\n" for number in range(1, 100_001)).encode())
+    assert completed.tail[-3:] == ("100000", "100%", "\N{REPLACEMENT CHARACTER}end")
+    assert len(completed.tail) == 60
+
+
+def test_the_environment_is_clean(host: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "do not tell")
+    with host.open() as session:
+        root = session.layout.root
+        session.run(
+            Command(argv=("env",), cwd=session.layout.work, what="try it", env={"GREETING": "a b\nc", "TZ": "CET"})
+        )
+        lines = host.log.decode().replace("a b\nc", "a b c").splitlines()
+        found = dict(line.split("=", 1) for line in lines)
+        assert sh(session, 'test -z "$(cat)"; umask').tail == ("0022",)
+        assert sh(session, 'touch "$HOME/x" "$TMPDIR/x"').ok
+    assert found.pop("PATH").startswith(f"{root}/venv/bin:")
+    assert found.pop("BUILDFARM_SESSION")
+    assert found == {
+        "GREETING": "a b c",
+        "HOME": f"{root}/home",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PWD": f"{root}/work",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": str(EPOCH),
+        "TMPDIR": f"{root}/tmp",
+        "TZ": "CET",
+    }
+
+
+def test_no_descriptor_leaks_in(host: Farm) -> None:
+    with Path(os.devnull).open() as mine, host.open() as session:
+        os.set_inheritable(mine.fileno(), True)
+        assert do(session, "ls", "/proc/self/fd").tail == ("0", "1", "2", "3"), "3 is that of ls itself"
+
+
+def test_no_compiler_is_found(host: Farm) -> None:
+    tools = "cc c89 c99 gcc g++ c++ clang clang++ cpp tcc zig rustc go as ld make cmake git pkg-config python python3"
+    with host.open() as session:
+        assert sh(session, f"for tool in {tools}; do command -v $tool; done; true").tail == ()
+        assert sh(session, "command -v sh sed awk grep find tar gzip env perl && ldd --version").ok
+
+
+def test_the_wall_limit_is_that_of_the_session(host: Farm) -> None:
+    with host.open(Limits(wall=0.8, silence=10)) as session:
+        began = time.monotonic()
+        assert do(session, "sleep", "0.3").ok
+        assert do(session, "sleep", "30").ended is Ended.WALL
+    assert time.monotonic() - began < 3
+
+
+def test_the_silence_limit_is_named(host: Farm) -> None:
+    with host.open(Limits(wall=20, silence=0.5)) as session:
+        assert sh(session, "for n in 1 2 3; do sleep 0.2; echo $n; done").ok
+        assert sh(session, "echo 4; sleep 30").ended is Ended.SILENCE
+    assert host.log == b"1\n2\n3\n4\n"
+
+
+def test_endless_output_ends(host: Farm) -> None:
+    with host.open(Limits(log=1_000_000, wall=20)) as session:
+        assert do(session, "yes").ended is Ended.LOG
+    assert len(host.log) == 1_000_000
+
+
+def test_a_file_cannot_grow_beyond_the_disk_limit(host: Farm) -> None:
+    with host.open(Limits(disk=100_000, wall=20)) as session:
+        assert not sh(session, "head -c 200000 /dev/zero >big").ok
+        assert sh(session, "test $(wc -c <big) = 100000; ulimit -c").tail == ("0",)
+
+
+def test_stop_ends_a_running_command_soon(host: Farm) -> None:
+    stop = threading.Event()
+    with host.open(stop=stop.is_set) as session:
+        threading.Timer(0.5, stop.set).start()
+        began = time.monotonic()
+        assert sh(session, "trap '' TERM; sleep 30").ended is Ended.STOPPED
+    assert time.monotonic() - began < 2
+
+
+def test_no_child_outlives_the_command(host: Farm, request: pytest.FixtureRequest) -> None:
+    napping = token(request)
+    daemon = f"exec </dev/null >/dev/null 2>&1; sleep {napping} & sleep {napping}"
+    with host.open() as session:
+        began = time.monotonic()
+        assert sh(session, f"sleep {napping} & setsid sh -c '{daemon}' & env -i setsid sh -c '{daemon}' & echo bye").ok
+        assert time.monotonic() - began < 3
+        assert alive(napping) == []
+    assert host.log == b"bye\n"
+
+
+def test_no_child_outlives_a_limit(host: Farm, request: pytest.FixtureRequest) -> None:
+    napping = token(request)
+    with host.open(Limits(wall=0.6, silence=10)) as session:
+        command = f"env -i setsid sh -c 'sleep {napping} & sleep {napping}' & sleep {napping}"
+        assert sh(session, command).ended is Ended.WALL
+        assert alive(napping) == []
+
+
+def test_no_child_outlives_an_error_in_the_sink(host: Farm, request: pytest.FixtureRequest) -> None:
+    napping = token(request)
+
+    def full(chunk: bytes) -> None:
+        raise OSError(chunk)
+
+    host.hear = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="hello"), host.open() as session:
+        sh(session, f"setsid sleep {napping} & echo hello; sleep {napping}")
+    assert alive(napping) == []
+
+
+def test_an_end_that_nobody_saw_is_the_farms_fault(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    napping = token(request)
+    farm = make("plain", tmp_path)
+    with farm.open() as session:
+        with pytest.raises(FarmError, match="could not try it: how the command ended is not known"):
+            sh(session, f"setsid sleep {napping} & kill -KILL $PPID; sleep {napping}")
+        assert alive(napping) == []
+        assert do(session, "echo", "hello").ok
+
+
+@pytest.mark.host
+def test_a_sandbox_that_fails_is_the_farms_fault(tmp_path: Path) -> None:
+    farm = make("bubblewrap", tmp_path, Provision(python=PYTHON, readable=(f"{tmp_path}/absent",)))
+    with farm.open() as session:
+        with pytest.raises(FarmError, match=r"could not try it: the sandbox failed: bwrap: .*absent"):
+            do(session, "true")
+
+
+def test_files_are_dated_and_executable_as_their_archive_says(host: Farm) -> None:
+    script = b"#!/bin/sh\necho ran"
+    packed = archive(host.store, ("p-1/configure", script, 0o777), ("p-1/data", b"", 0o666), link="data")
+    with host.open() as session:
+        source = session.layout.source
+        session.put(source, Archive(artifact=packed))
+        session.put(f"{source}/patched", b"")
+        assert do(session, f"{source}/configure").tail == ("ran",)
+        described = sh(session, f"cd {source} && stat -c '%n %a %Y' configure data patched && readlink link").tail
+    assert described == (f"configure 755 {MTIME}", f"data 644 {MTIME}", f"patched 644 {EPOCH}", "data")
+
+
+def test_links_that_a_command_left_are_not_followed(host: Farm, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.so").write_text("secret")
+    with host.open() as session:
+        work = session.layout.work
+        assert sh(session, f"mkdir real && touch real/a.so && ln -s {outside} away").ok
+        assert sh(session, f"ln -s {outside}/secret.so real/b.so && mkfifo real/c.so && mkdir real/d.so").ok
+        assert sh(session, f"ln -s {outside}/victim victim").ok
+        assert [artifact.name for artifact in session.take(f"{work}/*/*.so")] == ["a.so"]
+        with pytest.raises(FarmError, match="away is a link"):
+            session.put(f"{work}/away/planted", b"")
+        session.put(f"{work}/victim", b"mine")
+        assert do(session, "cat", f"{work}/victim").tail == ("mine",)
+    assert sorted(path.name for path in outside.iterdir()) == ["secret.so"]
+
+
+def test_the_folder_goes_however_it_was_left(host: Farm) -> None:
+    with host.open() as session:
+        assert sh(session, "mkdir -p a/b/c && touch a/b/c/d && chmod 0 a/b/c && chmod 500 a a/b").ok
+        assert sh(session, "deep=$(printf 'd/%.0s' $(seq 600)) && mkdir -p $deep && cd $deep && mkdir -p $deep").ok
+    assert list(host.home.glob("sessions/*")) == []
+
+
+def test_sweep_removes_what_a_killed_owner_left(host: Farm, request: pytest.FixtureRequest) -> None:
+    napping, owners = token(request), LocalOwners(host.home)
+    victim = os.fork()
+    if victim == 0:
+        try:
+            with owners.hold("victim"), host.open(owner="victim") as session:
+                sh(session, f"setsid sleep {napping} & env -i setsid sleep {napping} & sleep {napping}")
+        finally:
+            os._exit(1)
+    wait_for(lambda: len([line for line in alive(napping) if line.startswith("sleep")]) == 3)
+    assert host.runner.sweep(owners.live()) == ()
+    assert host.runner.sweep(frozenset()) == (), "an owner may come after it was asked who lives"
+    os.kill(victim, signal.SIGKILL)
+    assert host.runner.sweep(frozenset({"victim"})) == ()
+    assert len(list(host.home.glob("sessions/*"))) == 2
+    wait_for(lambda: not owners.live())
+    assert host.runner.sweep(owners.live()) == ("attempt",)
+    assert alive(napping) == []
+    assert list(host.home.glob("sessions/*")) == []
+    assert host.runner.sweep(owners.live()) == ()
+    os.waitpid(victim, 0)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_isolation_says_what_there_is(tmp_path: Path) -> None:
+    with make("plain", tmp_path).open() as session:
+        assert session.isolation == "none (network open)"
+
+
+@pytest.mark.host
+class TestBubblewrap:
+    """What only a sandbox can promise."""
+
+    @pytest.fixture
+    def farm(self, tmp_path: Path) -> Farm:
+        return make("bubblewrap", tmp_path)
+
+    def test_there_is_no_network(self, farm: Farm) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server, farm.open() as session:
+            port = server.getsockname()[1]
+            assert not do(session, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}").ok
+            assert session.isolation == "bubblewrap (no network)"
+
+    def test_the_root_is_the_same_in_every_session(self, farm: Farm) -> None:
+        with farm.open() as one, farm.open() as other:
+            assert one.layout.root == other.layout.root == "/buildfarm"
+
+    def test_the_system_is_read_only_and_minimal(self, farm: Farm) -> None:
+        with farm.open() as session:
+            assert sh(session, "ls -d /home /root /usr/include /usr/local /usr/lib/gcc/* 2>/dev/null").tail == ()
+            assert not sh(session, "touch /x || touch /usr/x || touch /usr/bin/x || touch /etc/x").ok
+            assert sh(session, "touch /tmp/x /dev/shm/x /var/tmp/y").ok
+            assert sh(session, "id -u; id -un; hostname; grep CapEff /proc/self/status").tail == (
+                *("1000", "build", "buildfarm", "CapEff:\t0000000000000000"),
+            )
+            assert "sleep" not in sh(session, "ps ax").tail
+
+    def test_only_what_is_given_is_seen(self, tmp_path: Path) -> None:
+        (tmp_path / "given").mkdir()
+        (tmp_path / "given" / "tool").write_text("tool")
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "private").write_text("private")
+        given = Provision(python=PYTHON, readable=(f"{tmp_path}/given",), writable=(f"{tmp_path}/cache",))
+        with make("bubblewrap", tmp_path, given).open() as session:
+            assert do(session, "cat", f"{tmp_path}/given/tool").tail == ("tool",)
+            assert not do(session, "touch", f"{tmp_path}/given/new").ok
+            assert do(session, "touch", f"{tmp_path}/cache/new").ok
+            assert not do(session, "cat", f"{tmp_path}/private").ok
+        assert (tmp_path / "cache" / "new").exists()
+
+    def test_an_interpreter_of_the_system_can_be_given(self, tmp_path: Path) -> None:
+        if not Path(PYTHON).exists():
+            pytest.skip(f"this machine has no {PYTHON}")
+        with make("bubblewrap", tmp_path, Provision(python=PYTHON, readable=(PYTHON,))).open() as session:
+            assert session.layout.python == PYTHON
+            assert do(session, PYTHON, "-c", "import ssl, sqlite3; print('ran')").tail == ("ran",)

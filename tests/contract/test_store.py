@@ -74,7 +74,7 @@ def test_files_are_named_by_their_bytes_and_read_only(tmp_path: Path) -> None:
     inode = path.stat().st_ino
     store.put("again", io.BytesIO(b"x"))
     assert path.stat().st_ino == inode
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((tmp_path / ".tmp").iterdir())
 
 
 @pytest.mark.parametrize("sha256", ["", "../../etc/passwd", "A" * 64, "0" * 63])
@@ -104,16 +104,16 @@ def test_a_kill_leaves_all_or_nothing(point: str, there: bool, tmp_path: Path) -
     store = LocalStore(tmp_path)
     sha256 = hashlib.sha256(b"hello").hexdigest()
     assert store.has(sha256) is there
-    assert len(list(tmp_path.glob("tmp/*"))) == (not there)
+    assert len(list(tmp_path.glob(".tmp/*"))) == (not there)
     assert store.put("a", io.BytesIO(b"hello")).sha256 == sha256
     assert store.sweep() == (not there)
-    assert not list(tmp_path.glob("tmp/*"))
+    assert not list(tmp_path.glob(".tmp/*"))
 
 
 def test_a_sweep_spares_who_is_still_writing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    (tmp_path / "tmp").mkdir()
-    mine, old = (tmp_path / "tmp" / f"{os.getpid()}-{name}" for name in ("new", "old"))
+    (tmp_path / ".tmp").mkdir()
+    mine, old = (tmp_path / ".tmp" / f"{os.getpid()}-{name}" for name in ("new", "old"))
     mine.touch()
     old.touch()
     os.utime(old, (time.time() - 7200,) * 2)

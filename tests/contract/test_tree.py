@@ -96,7 +96,7 @@ def test_across_devices_the_bytes_are_copied(tmp_path: Path, monkeypatch: pytest
     assert tree.link("f/a", one)
     assert not tree.link("f/a", two)
     assert tree.read("f/a") == b"one"
-    assert not list((tmp_path / "tree/tmp").iterdir())
+    assert not list((tmp_path / "tree/.tmp").iterdir())
 
 
 KILLED = """
@@ -128,4 +128,4 @@ def test_a_kill_leaves_the_old_or_the_new(point: str, tmp_path: Path) -> None:
     assert tree.read("linked") == b"linked"
     assert tree.link("linked", store.put("a", io.BytesIO(b"linked")))
     tree.sweep()
-    assert not list((tmp_path / "tree/tmp").iterdir())
+    assert not list((tmp_path / "tree/.tmp").iterdir())

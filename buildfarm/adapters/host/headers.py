@@ -165,9 +165,8 @@ def _download(headers: Headers, scratch: Path, environ: Mapping[str, str]) -> Pa
         (*ours, "download", exact),
         (*ours, "download", headers.package),
     ):
-        done = subprocess.run(
-            ["apt-get", *options], cwd=scratch, env={**environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False
-        )
+        argv = ["apt-get", *options]
+        done = subprocess.run(argv, cwd=scratch, env=environ, capture_output=True, text=True, check=False)
         said = done.stderr.strip() or said
         if archive := next(scratch.glob(f"{headers.package}_*.deb"), None):
             return archive

@@ -4,7 +4,8 @@
 its other end closes, because the farm wants it or has died, the command ends. The last line written to the descriptor
 REPORT is ``end CODE LEFT``: the exit code (negative: a signal), and how many processes resisted.
 """
-# ruff: noqa: PTH, S110, SIM105 - this starts once for every command: json, pathlib and contextlib would double its time
+# This starts once for every command: json, pathlib and contextlib would double its time.
+# ruff: noqa: PTH123, PTH208, SIM105
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     Order = tuple[tuple[str, ...], dict[str, str], str, int, tuple[int, ...]]
-    """argv, environment, working directory, largest file in bytes, descriptors at which the command itself gets REPORT"""
+    """argv, environment, working directory, largest file in bytes, descriptors at which the command gets REPORT"""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 500  # of at most 20 ms, in which whatever is left must die
@@ -123,7 +124,7 @@ def descendants(ancestors: Iterable[int]) -> list[int]:
             except OSError:
                 continue
             children.setdefault(parent, []).append(int(name))
-    families, found = list(ancestors), []
+    families, found = list(ancestors), list[int]()
     for pid in families:
         families += children.get(pid, ())
         found += children.get(pid, ())

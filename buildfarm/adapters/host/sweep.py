@@ -18,8 +18,9 @@ from buildfarm.model.errors import FarmError
 MARK = "BUILDFARM_SESSION"
 """The variable that every process of a session carries; its value is the session's name."""
 
+_RECORD = ".owner"
 _ROUNDS = 500  # of 20 ms, in which marked processes must die
-_TORN = 3600  # seconds after which a record that was not finished is nobody's
+_PF_EXITING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +37,17 @@ class Record:
     started: int
 
     def write(self, sessions: Path) -> None:
-        """Make the record durable beside the folder that is to come."""
-        new = sessions / f"{self.name}.new"
-        with new.open("w") as file:
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(sessions / f"{self.name}.json")
-        folder = os.open(sessions, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        """Put the record beside the folder that is to come: as a link to nowhere, which is made whole or not at all."""
+        (sessions / (self.name + _RECORD)).symlink_to(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, sessions: Path, name: str) -> Record | None:
+        """The record of a session; None where there is none (any more)."""
+        try:
+            text = os.readlink(sessions / (name + _RECORD))  # noqa: PTH115 - a Path would make it a normal path
+        except FileNotFoundError:
+            return None
+        return cls(**json.loads(text))
 
 
 def started(pid: int) -> int | None:
@@ -54,7 +56,8 @@ def started(pid: int) -> int | None:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+    # A killed process exits for a while, and stays as a zombie until it is waited for, but its locks are free already.
+    return None if int(fields[6]) & _PF_EXITING else int(fields[19])
 
 
 def close(sessions: Path, name: str) -> None:
@@ -64,7 +67,7 @@ def close(sessions: Path, name: str) -> None:
     """
     end_processes(name)
     Folder(sessions / name).remove()
-    (sessions / f"{name}.json").unlink(missing_ok=True)
+    (sessions / (name + _RECORD)).unlink(missing_ok=True)
 
 
 def sweep(sessions: Path, live: frozenset[str]) -> tuple[str, ...]:
@@ -74,28 +77,19 @@ def sweep(sessions: Path, live: frozenset[str]) -> tuple[str, ...]:
     ``FarmError`` after all others are closed.
     """
     swept, resisting = [], []
-    for record in _records(sessions):
-        if record.owner in live or started(record.pid) == record.started:
+    for name in sorted({path.name.removesuffix(_RECORD) for path in sessions.glob("*")}):
+        record = Record.read(sessions, name)  # None: a crash of the machine lost it, or its session has just ended
+        if record and (record.owner in live or started(record.pid) == record.started):
             continue
         try:
-            close(sessions, record.name)
+            close(sessions, name)
         except FarmError as error:
             resisting.append(str(error))
         else:
-            swept.append(record.attempt)
-    for torn in sessions.glob("*.new"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - torn.stat().st_mtime > _TORN:
-                torn.unlink()
+            swept += [record.attempt] if record else []
     if resisting:
         raise FarmError("; ".join(resisting))
     return tuple(swept)
-
-
-def _records(sessions: Path) -> Iterator[Record]:
-    for path in sorted(sessions.glob("*.json")):
-        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
-            yield Record(**json.loads(path.read_text()))
 
 
 def end_processes(name: str) -> None:

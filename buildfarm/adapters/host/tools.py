@@ -40,15 +40,16 @@ _COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2],
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """Our tools, installed. ``root`` holds all of them; ``path`` is a folder of just the programs that a build may see.
+    """Our tools, installed. ``programs`` and ``compilers`` are folders for PATH: cmake, ninja …; zig under many names.
 
-    ``python`` starts the tools that are modules (auditwheel, wheel); ``readable`` is all that they need to run.
+    ``python`` starts the tools that are modules (auditwheel, wheel); ``empty`` is an empty folder; ``readable`` is all
+    that they need to run.
     """
 
-    root: Path
-    path: Path
+    programs: Path
+    compilers: Path
     python: str
-    zig: str
+    empty: Path
     readable: tuple[str, ...]
 
 
@@ -74,8 +75,8 @@ def install(
 ) -> Tools:
     """The tools below ``home``, installed there by ``uv`` where they are not yet.
 
-    ``interpreter`` (3.10 or later) runs those that are modules; ``uv_arguments`` (of ``uv pip install``) and ``environ``
-    say where packages come from. Raises ``FarmError`` with uv's own words.
+    ``interpreter`` (3.10 or later) runs those that are modules; ``uv_arguments`` (of ``uv pip install``) and
+    ``environ`` say where packages come from. Raises ``FarmError`` with uv's own words.
     """
     source = Path(zigcc.__file__).read_text(encoding="utf-8")
     root = home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
@@ -88,21 +89,23 @@ def install(
                 report(_line(f"installing the tool-chain (once, {_SIZE}) …"))
                 shutil.rmtree(root, ignore_errors=True)  # at its final name: scripts of an environment hold its path
                 _install(interpreter, root, uv, uv_arguments, environ)
-                _expose(interpreter, root)
+                _expose_programs(root)
+                _expose_zig(interpreter, root)
+                (root / "empty").mkdir()
                 complete.touch()
                 report(_line(f"installed the tool-chain in {time.monotonic() - began:.0f} s"))
     return Tools(
-        root=root,
-        path=root / "path",
+        programs=root / "programs",
+        compilers=root / "compilers",
         python=str(root / "venv" / "bin" / "python"),
-        zig=str(_zig(root)),
+        empty=root / "empty",
         readable=(str(root), *interpreter.files),
     )
 
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of a file, alone on this machine, threads included; ``waiting`` is called if somebody else holds it.
+    """Hold the lock of a file, alone on this machine, threads included. ``waiting`` is called if somebody else has it.
 
     The file stays: to remove it would let two hold the lock.
     """
@@ -142,22 +145,24 @@ def _install(
             )
 
 
-def _expose(interpreter: Interpreter, root: Path) -> None:
-    """The folder for PATH: links to programs, and zig under a compiler's names."""
-    path, compiled = root / "path", root / "zigcc.pyc"
-    path.mkdir()
+def _expose_programs(root: Path) -> None:
+    programs, venv = root / "programs", root / "venv"
+    programs.mkdir()
     for name, pattern in _PROGRAMS.items():
-        (path / name).symlink_to(next((root / "venv").glob(pattern)))
+        (programs / name).symlink_to(next(venv.glob(pattern)))
+
+
+def _expose_zig(interpreter: Interpreter, root: Path) -> None:
+    """Zig under a compiler's names, and under the plain ones, which some builds ask for whatever CC says."""
+    compilers, compiled = root / "compilers", root / "zigcc.pyc"
+    zig = next((root / "venv").glob("lib/python*/site-packages/ziglang/zig"))
+    compilers.mkdir()
     command = [interpreter.executable, "-IS", "-c", _COMPILE, zigcc.__file__, str(compiled)]
     subprocess.run(command, check=True, capture_output=True, env={})
     for tool in zigcc.TOOLS:
         words = shlex.join([interpreter.executable, "-IS", str(compiled), tool])
         # A shell, for a #! line is too short for long paths; it costs a millisecond, which the compiled file saves.
-        stub = f'#!/bin/sh\nBUILDFARM_ZIG={shlex.quote(str(_zig(root)))} exec {words} "$@"\n'
+        stub = f'#!/bin/sh\nBUILDFARM_ZIG={shlex.quote(str(zig))} exec {words} "$@"\n'
         for name in (tool, *_ALIASES.get(tool, ())):
-            (path / name).write_text(stub)
-            (path / name).chmod(0o755)
-
-
-def _zig(root: Path) -> Path:
-    return next((root / "venv").glob("lib/python*/site-packages/ziglang/zig"))
+            (compilers / name).write_text(stub)
+            (compilers / name).chmod(0o755)

@@ -56,12 +56,8 @@ def userland(tools: Path) -> Path:
 
 
 def _found() -> dict[str, Path]:
-    found = {}
-    for name in sorted(_NAMES):
-        for path in (Path(folder, name) for folder in reversed(_FROM)):
-            if os.access(path, os.X_OK):
-                found[name] = path.resolve()
-    return found
+    paths = (f"{folder}/{name}" for name in sorted(_NAMES) for folder in reversed(_FROM))
+    return {Path(path).name: Path(path).resolve() for path in paths if os.access(path, os.X_OK)}
 
 
 def _fill(folder: Path, found: dict[str, Path]) -> None:

@@ -33,7 +33,7 @@ _COMMANDS = (  # what differs here differs in the runtime that zig builds for it
 
 
 def target_name(target: Target) -> str:
-    """Zig's name for a target, with the floor: ``x86_64-linux-gnu.2.17``. Raises ``FarmError`` for one it has none for."""
+    """Zig's name for a target, with the floor: ``x86_64-linux-gnu.2.17``. Raises ``FarmError`` where it is no glibc."""
     if target.floor is None or not target.platform.startswith("manylinux_"):
         raise FarmError(f"zig on this machine builds manylinux wheels; {target} is none")
     major, minor = target.floor
@@ -58,7 +58,7 @@ class ZigCache:
         """
         self.warm(language)
         with _free_slot(self.root / "slots") as slot:
-            if _size(slot) > _FULL:
+            if _is_spoilt(slot):
                 shutil.rmtree(slot)
             _fill(slot, self._base)
             yield slot
@@ -87,7 +87,8 @@ class ZigCache:
             source = Path(folder, "probe.c" if language == "c" else "probe.cc")
             source.write_text(_PROBE)
             for command in _COMMANDS:
-                self._run(command.format(cc=self.tools.path / f"zig-{compiler}", ext=source.suffix[1:]).split(), folder)
+                words = command.format(cc=f"zig-{compiler}", ext=source.suffix[1:]).split()
+                self._run([str(self.tools.compilers / words[0]), *words[1:]], folder)
         complete.touch()
         self._say(f"zig's cache is warm for {language} after {time.monotonic() - began:.0f} s")
 
@@ -129,18 +130,24 @@ def _free_slot(slots: Path) -> Iterator[Path]:
 
 def _fill(slot: Path, base: Path) -> None:
     """Copy the entries that the slot lacks; zig names them by their content, so that one that is there is right."""
+    (slot / "tmp").mkdir(parents=True, exist_ok=True)
+    aside = slot / "tmp" / "filling"
     for kind in base.iterdir():
         there = slot / kind.name
-        there.mkdir(parents=True, exist_ok=True)
-        known = set(os.listdir(there))
-        for entry in kind.iterdir():
-            if entry.name in known:
-                continue
+        there.mkdir(exist_ok=True)
+        lacking = {entry.name for entry in kind.iterdir()} - {entry.name for entry in there.iterdir()}
+        for entry in (kind / name for name in sorted(lacking)):
             if entry.is_dir():
-                shutil.copytree(entry, there / entry.name)
+                shutil.rmtree(aside, ignore_errors=True)
+                shutil.copytree(entry, aside)
             else:
-                shutil.copy2(entry, there / entry.name)
+                shutil.copy2(entry, aside)
+            aside.rename(there / entry.name)  # whole or not at all, whenever we are killed
 
 
-def _size(slot: Path) -> int:
-    return sum(entry.stat().st_size for entry in slot.glob("o/*/*"))
+def _is_spoilt(slot: Path) -> bool:
+    """Too big, or not what zig makes: a job may have put links there that lead our copies elsewhere."""
+    kinds = list(slot.iterdir())
+    if any(kind.is_symlink() or not kind.is_dir() for kind in kinds):
+        return True
+    return sum(file.stat().st_size for file in slot.glob("o/*/*") if not file.is_symlink()) > _FULL

@@ -79,8 +79,8 @@ def translate(tool: str, argv: Sequence[str], target: str, root: str = "") -> tu
     else:
         ours = ["-O2"]
         arguments = [argument for argument in arguments if not _chooses_runtime(argument)]
-    if linking and "-r" not in arguments and (compiling or not any(map(_wants_debug_data, arguments))):
-        arguments.append("-s")  # else every C++ module carries the debug data of libc++: 5 MB
+    if linking and "-r" not in arguments:
+        arguments.append("-s")  # else every C++ module carries 5 MB of libc++'s debug data
     return [TOOLS[tool], "-target", target, *ours, *arguments], tuple(dict.fromkeys(notes))
 
 
@@ -178,11 +178,7 @@ def _chooses_runtime(argument: str) -> bool:
     """Options for code: at a link of objects they only choose a variety of zig's runtime, and each takes a minute."""
     if argument in ("-m32", "-m64"):
         return False
-    return argument.startswith(("-O", "-m", "-flto", "-fomit-frame-pointer", "-funwind-tables", "-fno-pic", "-fno-PIC"))
-
-
-def _wants_debug_data(argument: str) -> bool:
-    return argument.startswith("-g") and argument != "-g0"
+    return argument.startswith(("-O", "-g", "-m", "-flto", "-fomit-frame-pointer", "-funwind-tables", "-fno-pic", "-fno-PIC"))
 
 
 def _has_no_threads(target: str) -> bool:

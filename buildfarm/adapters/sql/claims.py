@@ -135,11 +135,16 @@ def _follow(tx: Transaction, row: Row[Any], lease: Lease, outcome: Outcome, writ
             return move(tx, row.id, "running", "failed", who, outcome.reason.message, outcome=written)
         case Wanting():
             wishes = [*row.wishes, *(each for each in outcome.requirements if each not in row.wishes)]
-            if row.tries <= MOST_WISHES and wishes != row.wishes:
-                return move(tx, row.id, "running", "pending", who, ", ".join(outcome.requirements), wishes=wishes)
+            asked = row.asked + 1
+            if asked <= MOST_WISHES and wishes != row.wishes:
+                note = ", ".join(outcome.requirements)
+                return move(
+                    tx, row.id, "running", "pending", who, note, wishes=wishes, asked=asked, tries=row.tries - 1
+                )
+            last = ", ".join(outcome.requirements)
             reason = Reason(
                 code="insatiable",
-                message=f"the build hook wanted more requirements {row.tries} times, last {', '.join(outcome.requirements)}",
+                message=f"the build hook wanted more requirements {asked} times, last {last}",
                 advice="name all that it wants under build.requires.add",
             )
             failed = plain.tagged(Failed(step=Step.BUILD, reason=reason))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from buildfarm.adapters.sql import migrations
@@ -38,12 +38,16 @@ class Database:
         self._crash = crash
         # One connection in memory is one database: whoever uses it has it alone.
         self._alone = threading.RLock() if url == MEMORY else nullcontext()
-        self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url)
+        try:
+            shown = str(make_url(url))  # without its password
+            self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url)
+        except (ArgumentError, ImportError) as error:
+            raise FarmError(f"the ledger's URL cannot be used: {error}; it is like sqlite:///PATH") from error
         try:
             with self._engine.begin() as connection:
                 migrations.migrate(connection, _now(connection))
-        except OperationalError as error:
-            raise FarmError(f"the ledger {url} cannot be opened: {error.orig}") from error
+        except DBAPIError as error:
+            raise FarmError(f"the ledger {shown} cannot be opened: {error.orig}") from error
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:

@@ -79,7 +79,12 @@ class SqlEvents:
         """See ``ports.Events``."""
         file = payload.artifact.name if isinstance(payload, FilePublished) else payload.filename
         written = plain.tagged(payload)
-        same = (t.index_events.c.index_name == index, t.index_events.c.file == file)
+        # Only an event of its own kind can be said already: a file that was yanked since is not published anew.
+        same = (
+            t.index_events.c.index_name == index,
+            t.index_events.c.file == file,
+            t.index_events.c.kind == written["is"],
+        )
         with self._database.begin() as tx:
             last = tx.connection.execute(
                 select(t.index_events.c.payload).where(*same).order_by(t.index_events.c.serial.desc()).limit(1)

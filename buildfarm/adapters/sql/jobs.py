@@ -18,7 +18,7 @@ from buildfarm.ports import JobRow
 
 TRUSTED = "trusted"
 MOST_TRIES = 3
-_AGAIN = {"wishes": [], "granted": [], "tries": 0, "outcome": None, "cancel": False}
+_AGAIN = {"wishes": [], "granted": [], "tries": 0, "asked": 0, "outcome": None, "cancel": False}
 
 
 class SqlJobs:
@@ -39,7 +39,9 @@ class SqlJobs:
                 made += known is None
                 attached = _attach(tx, request.id, number)
                 if known and attached and known.state in ("failed", "cancelled") and request.urgency != "nightly":
-                    move(tx, number, known.state, "pending", request.owner, "asked for again", **_AGAIN)
+                    # What is in no key (limits, the build tag) is as it is now, not as it was when the job failed.
+                    again = {**_AGAIN, "spec": plain.tagged(job), "lane": job.environment.lane}
+                    move(tx, number, known.state, "pending", request.owner, "asked for again", **again)
         return made
 
     def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:

@@ -81,7 +81,8 @@ jobs = _table(
     Column("spec", JSON, nullable=False),
     _text("state"),
     Column("token", Integer, nullable=False, server_default="0"),
-    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),  # leases, without those handed back or ended by a wish
+    Column("asked", Integer, nullable=False, server_default="0"),  # times that its hook wanted more
     Column("cancel", Boolean, nullable=False, server_default=text("false")),
     Column("wishes", JSON, nullable=False),
     Column("granted", JSON, nullable=False),

@@ -35,9 +35,13 @@ def main(request_file: str) -> int:
 
 
 def _modules(project: str) -> tuple[list[str], list[str]]:
-    """Top-level modules and extension modules that the project's RECORD lists."""
+    """Top-level modules and extension modules that the project's RECORD lists.
+
+    Importing a namespace package (PEP 420) runs nothing: the packages in it count as top-level ones.
+    """
     suffixes = importlib.machinery.all_suffixes()
-    top: list[str] = []
+    names: list[tuple[str, ...]] = []
+    packages: set[tuple[str, ...]] = set()
     extensions: list[str] = []
     for path in importlib.metadata.distribution(project).files or ():
         first = path.parts[0]
@@ -46,14 +50,16 @@ def _modules(project: str) -> tuple[list[str], list[str]]:
         suffix = next((each for each in suffixes if path.name.endswith(each)), None)
         if suffix is None:
             continue
-        parts = [*path.parts[:-1], path.name[: -len(suffix)]]
+        parts = (*path.parts[:-1], path.name[: -len(suffix)])
         if not all(part.isidentifier() for part in parts):
             continue
-        if parts[0] not in top:
-            top.append(parts[0])
-        if suffix in importlib.machinery.EXTENSION_SUFFIXES and len(parts) > 1:
+        if len(parts) > 1 and parts[-1] == "__init__":
+            packages.add(parts[:-1])
+        elif len(parts) > 1 and suffix in importlib.machinery.EXTENSION_SUFFIXES:
             extensions.append(".".join(parts))
-    return sorted(top), sorted(extensions)
+        names.append(parts)
+    top = {next((name[:n] for n in range(1, len(name)) if name[:n] in packages), name[:1]) for name in names}
+    return sorted(map(".".join, top)), sorted(extensions)
 
 
 def _try(name: str, result: dict[str, list[str]], judge: Callable[[str, BaseException, Any], None]) -> None:

@@ -65,7 +65,8 @@ def test_lists_switches_and_links(tmp_path: Path) -> None:
     write(
         tmp_path / "etc/pip.conf",
         "[global]\nextra-index-url =\n  https://a.invalid/simple/\n  https://b.invalid/simple\n"
-        "find-links = /links ~/wheels file:///with%20space https://c.invalid/page\ntrusted-host = a.invalid b.invalid:8080\n",
+        "find-links = /links ~/wheels file:///with%20space https://c.invalid/page\n"
+        "trusted-host = a.invalid b.invalid:8080\n",
     )
     config = machine(tmp_path, {})
     assert config.extra_index_urls == ("https://a.invalid/simple", "https://b.invalid/simple")

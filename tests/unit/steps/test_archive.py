@@ -26,7 +26,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", data: bytes
 
 def tar(*members: Member, compression: str = "gz") -> io.BytesIO:
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=f"w:{compression}") as archive:
+    with tarfile.open(fileobj=packed, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]
         for info, data in members:
             archive.addfile(info, io.BytesIO(data))
     packed.seek(0)

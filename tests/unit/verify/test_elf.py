@@ -102,9 +102,10 @@ def test_hostile_bytes_are_a_finding_and_nothing_else(elf: Build, data: st.DataO
             defined=["PyInit_field"],
         )
     )
-    places = st.integers(4, len(content) - 1)
-    for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
-        content[place] = byte
+    places = st.integers(4, len(content) - 9)
+    edits = st.binary(min_size=1, max_size=1) | st.binary(min_size=8, max_size=8)
+    for place, edit in data.draw(st.lists(st.tuples(places, edits), max_size=6)):
+        content[place : place + len(edit)] = edit
     end = data.draw(st.one_of(st.just(len(content)), st.integers(4, len(content))))
     with suppress(NotAnElf):
         read_elf(bytes(content[:end]))
@@ -114,7 +115,8 @@ def test_hostile_bytes_are_a_finding_and_nothing_else(elf: Build, data: st.DataO
     ("asked", "problem"),
     [
         ({"needed": ["A" * 5000]}, "a name in it has no end"),
-        ({"versions": {"libc.so.6": ["V"] * 10_001}}, "it needs more than 10,000 symbol versions"),
+        ({"versions": {"libc.so.6": ["V"] * 10_001}}, "it has more than 10,000 symbol versions"),
+        ({"versions": {f"lib{number}.so": [] for number in range(10_001)}}, "more than 10,000 libraries with symbol"),
         ({"undefined": [f"Py{number}" for number in range(10_001)]}, "it has more than 10,000 symbols of Python's API"),
         ({"needed": ["a"] * 10_001}, "its dynamic table has no end"),
     ],
