@@ -56,9 +56,10 @@ def build(job: BuildJob, lease: Lease, bench: Bench) -> VerifiedWheel:
         _say(bench, lease, Step.BUILD, session.isolation)
         built = _build(job, lease, session, bench.store)
         _say(bench, lease, Step.REPAIR, PurePosixPath(built.path).name)
-        repaired = _repair(job, built, session)
+        repaired, root = _repair(job, built, session), session.layout.root
     _say(bench, lease, Step.VERIFY, repaired.artifact.name)
-    return _verify(job, repaired, bench.store)
+    with bench.store.open(repaired.artifact.sha256) as content:
+        return verify(repaired.artifact, content, claim_of(job, root))
 
 
 def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
@@ -111,13 +112,8 @@ def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel
     return RepairedWheel(artifact=artifact)
 
 
-def _verify(job: BuildJob, repaired: RepairedWheel, store: Store) -> VerifiedWheel:
-    with store.open(repaired.artifact.sha256) as content:
-        return verify(repaired.artifact, content, claim_of(job))
-
-
-def claim_of(job: BuildJob) -> Claim:
-    """What a wheel of this job must be true to; the coordinator verifies with the same claim."""
+def claim_of(job: BuildJob, root: str = "") -> Claim:
+    """What a wheel of this job must be true to; the coordinator, who knows no session's ``root``, verifies with the same."""
     return Claim(
         project=job.project,
         version=job.version,
@@ -127,6 +123,7 @@ def claim_of(job: BuildJob) -> Claim:
         extensions_before=job.extensions,
         relax=job.part.verify.relax,
         external=job.part.repair.exclude,
+        root=root,
     )
 
 

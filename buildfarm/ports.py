@@ -173,7 +173,7 @@ class Jobs(Protocol):
     """Jobs and what became of them. Every arrow is a compare-and-set with a row in ``transitions``."""
 
     def insert(self, request: BuildRequest, jobs: Iterable[Job]) -> int:
-        """Insert those that are absent as pending and attach all to the request; the count of new rows.
+        """Insert those that are absent as pending and attach all to the request; the count of those that are new to it.
 
         A failed or cancelled job goes back to pending when the request is new to it and no nightly.
         """
@@ -286,7 +286,7 @@ class Sources(Protocol):
         """Bring a file into the store. With a hash given, other bytes are refused (``Unavailable``, code ``hash``)."""
 
     def local(self, recipe: Recipe) -> tuple[str, KnownSource]:
-        """Version and source of a ``PathSource``: an sdist, or a folder packed reproducibly into one."""
+        """Version (empty where only running its code would tell) and source of a ``PathSource``: an sdist, or a folder packed into one."""
 
     def look(self, artifact: Artifact) -> KnownSource:
         """What the files of a fetched source tell, its origin left empty.

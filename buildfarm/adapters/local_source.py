@@ -26,8 +26,6 @@ from buildfarm.ports import Store
 from buildfarm.steps.archive import EARLIEST, Entry, entries
 from buildfarm.steps.look import SPEAKING, look
 
-UNKNOWN_VERSION = "0+local"  # of a folder whose version only running its code would tell
-
 # No source, and different on every machine; so are virtual environments, known by their pyvenv.cfg.
 _LEFT_OUT = frozenset(
     {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox"}
@@ -38,18 +36,19 @@ _MEMORY = 64 << 20  # bytes of an archive that are held in memory before it goes
 def local(recipe: Recipe, store: Store) -> tuple[str, KnownSource]:
     """Version and source of a recipe's ``PathSource``; raises ``RecipeError`` when nothing is there.
 
-    The version of a folder is what PKG-INFO, pyproject.toml, setup.cfg or a literal in setup.py says, in this order.
+    The version of a folder is what PKG-INFO, pyproject.toml, setup.cfg or a literal in setup.py says, in this order;
+    empty where only running its code would tell.
     """
     if not isinstance(recipe.source, PathSource):
         raise RecipeError(f"the source of {recipe.name} is no path")
     path = Path(recipe.source.path)
     if path.is_dir():
-        version = _said(path) or UNKNOWN_VERSION
-        artifact = _pack(path, f"{canonicalize_name(recipe.name).replace('-', '_')}-{version}", store)
+        version = _said(path)
+        artifact = _pack(path, f"{canonicalize_name(recipe.name).replace('-', '_')}-{version or 0}", store)
     elif path.is_file():
         with path.open("rb") as content:
             artifact = store.put(path.name, content)
-        version = sdist_version(path.name, recipe.name) or UNKNOWN_VERSION
+        version = sdist_version(path.name, recipe.name) or ""
     else:
         raise RecipeError(f"the source of {recipe.name}, {path}, is neither a folder nor an sdist; correct the path")
     source = look_into(artifact, store)
@@ -65,6 +64,8 @@ def look_into(artifact: Artifact, store: Store) -> KnownSource:
         native=seen.native,
         cxx=seen.cxx,
         requires=seen.requires,
+        backend=seen.backend,
+        backend_path=seen.backend_path,
         requires_python=seen.requires_python,
     )
 

@@ -61,6 +61,12 @@ def redacted(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"***@{host}" if at else host))
 
 
+def bare(url: str) -> str:
+    """The URL without user and password, as it is asked, kept and recorded; ``Credentials`` adds them on the way."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 def _settings(environ: Mapping[str, str], home: Path, prefix: Path | None, etc: Path) -> dict[str, str]:
     sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
     for path in _files(environ, home, prefix, etc):

@@ -17,8 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
 from packaging.utils import parse_wheel_filename
 
-from buildfarm.adapters.pip_config import PipConfig
-from buildfarm.adapters.upstream import bare
+from buildfarm.adapters.pip_config import PipConfig, bare
 from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.job import Environment, Lock, LockedWheel
 from buildfarm.model.outcome import Reason

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from packaging.utils import canonicalize_name
 
 from buildfarm.adapters import durable
-from buildfarm.adapters.upstream import Upstream, bare
+from buildfarm.adapters.pip_config import bare
+from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
 from buildfarm.ports import Offer

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import ssl
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-import httpx
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from buildfarm.adapters.pip_config import PipConfig, redacted
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 
@@ -23,24 +23,43 @@ _PAUSES = (0.5, 2.0)  # seconds between tries
 
 @contextmanager
 def open_upstream(config: PipConfig) -> Iterator[Upstream]:
-    """An ``Upstream`` with the certificates, trusted hosts and credentials of pip's configuration."""
-    verify = ssl.create_default_context(cafile=config.cert) if config.cert else True
-    with httpx.Client(
-        verify=verify,
-        auth=Credentials((config.index_url, *config.extra_index_urls, *config.find_links)),
-        mounts={f"https://{host}": httpx.HTTPTransport(verify=False) for host in config.trusted_hosts},
-        follow_redirects=True,
-        timeout=httpx.Timeout(30.0, connect=10.0),
-    ) as client:
-        yield Upstream(client)
+    """An ``Upstream`` with the certificates, trusted hosts and credentials of pip's configuration.
+
+    It connects when it is first asked: whoever has nothing to fetch does not wait for an HTTP client.
+    """
+    upstream = Upstream(lambda: _connect(config))
+    try:
+        yield upstream
+    finally:
+        upstream.close()
+
+
+def _connect(config: PipConfig) -> httpx.Client:
+    from buildfarm.adapters import http_client
+
+    return http_client.open_client(config)
 
 
 class Upstream:
     """Asks servers, three times where it may help."""
 
-    def __init__(self, client: httpx.Client, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], httpx.Client], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connect = connect
         self._sleep = sleep
+        self._opened: httpx.Client | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _client(self) -> httpx.Client:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._connect()
+            return self._opened
 
     def get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """The answer with its body, of status 200, 304 or 404; raises ``Unavailable`` (code ``upstream``) otherwise."""
@@ -66,6 +85,8 @@ class Upstream:
         return self._persist(url, ask)
 
     def _persist(self, url: str, ask: Callable[[], T]) -> T:
+        import httpx
+
         pauses = iter(_PAUSES)
         while True:
             try:
@@ -79,30 +100,6 @@ class Upstream:
             if pause is None or not passing:
                 raise _unavailable(url, why)
             self._sleep(pause)
-
-
-class Credentials(httpx.Auth):
-    """Basic authentication for the hosts whose URLs came with a user and password, and for nobody else."""
-
-    def __init__(self, urls: tuple[str, ...]) -> None:
-        self._known = {
-            (parts.hostname, parts.port): httpx.BasicAuth(unquote(parts.username), unquote(parts.password or ""))
-            for parts in map(urlsplit, urls)
-            if parts.username
-        }
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the header where it is due."""
-        if known := self._known.get((request.url.host, request.url.port)):
-            yield from known.auth_flow(request)
-        else:
-            yield request
-
-
-def bare(url: str) -> str:
-    """The URL without user and password, as it is asked, kept and recorded; ``Credentials`` adds them on the way."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 class _Body(io.RawIOBase):

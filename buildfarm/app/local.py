@@ -37,8 +37,11 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
         request = submit(site.farm, request)
         worker = Worker(name=owner, lanes=site.lanes, environments=site.fingerprints)
         place = replace(site.workplace, quit_=quit_.is_set)
-        expand(site.farm, request)
-        cached = frozenset(row.job.key for row in site.farm.jobs.rows(request.id, frozenset({"succeeded"})))
+        plan = expand(site.farm, request)
+        rows = site.farm.jobs.rows(request.id)
+        cached = frozenset(row.job.key for row in rows if row.state == "succeeded")
+        if plan.complete and len(cached) == len(rows):
+            jobs = 0  # nothing but a tick is left to do
         ticked = _drive(site, request, _Crew(place=place, worker=worker, size=jobs, quit_=quit_))
         return Result(request=request, ticked=ticked, rows=site.farm.jobs.rows(request.id), cached=cached)
 
@@ -61,7 +64,7 @@ def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
             if not work_one(crew.place, crew.worker, request.id):
                 site.farm.bell.wait(0.25)
 
-    with ThreadPoolExecutor(max_workers=crew.size, thread_name_prefix="worker") as pool:
+    with ThreadPoolExecutor(max_workers=max(1, crew.size), thread_name_prefix="worker") as pool:
         workers = [pool.submit(work) for _ in range(crew.size)]
         try:
             while True:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from buildfarm.model.recipe import PathSource, Recipe, Track
 from buildfarm.model.wheel import Severity
@@ -88,8 +92,19 @@ def _local(path: Path) -> Read:
         return _trouble(str(path), "does not exist", "name an sdist, a project's folder, a recipe or a requirement")
     if path.is_dir() and not _is_project(path):
         return _trouble(str(path), "holds no pyproject.toml, setup.py or recipe", "name a project's folder")
-    name = path.absolute().name if path.is_dir() else path.name.rpartition("-")[0]
-    return Read(recipes=(Recipe(name=name, source=PathSource(path=str(path.absolute()))),))
+    name = _project_name(path) if path.is_dir() else path.name.rpartition("-")[0]
+    return Read(recipes=(Recipe(name=canonicalize_name(name), source=PathSource(path=str(path.absolute()))),))
+
+
+def _project_name(path: Path) -> str:
+    """What pyproject.toml or setup.cfg says, else the folder's name."""
+    setup = configparser.RawConfigParser()
+    try:
+        project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        setup.read(path / "setup.cfg", encoding="utf-8")
+        return str(project.get("name") or setup.get("metadata", "name", fallback=path.absolute().name))
+    except (OSError, ValueError, configparser.Error):
+        return path.absolute().name
 
 
 def _requirements_file(path: Path, recipes: Path) -> Read:

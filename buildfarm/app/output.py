@@ -48,7 +48,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def plan_table(plan: Plan, console: Console) -> None:
     """A plan for a person: what will be done, what waits, what is left out and why."""
-    table = Table("job", "project", "version", "target", "why", box=None, pad_edge=False, header_style="bold")
+    table = _table("job", "project", "version", "target", "why")
     for job in plan.jobs:
         kind = "build" if isinstance(job, BuildJob) else "test"
         where = f"in {job.environment.name}" + (f", compiler {job.part.build.compiler}" if isinstance(job, BuildJob) else "")
@@ -58,6 +58,14 @@ def plan_table(plan: Plan, console: Console) -> None:
     for out in plan.left_out:
         table.add_row("left out", out.project, out.version, out.target, out.reason, style="yellow")
     console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    """A table whose cells are folded, never cut: a name that is cut cannot be copied."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("version", "target"))
+    return table
 
 
 def result_json(result: Result, log: Log) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def _reason(outcome: Outcome | None) -> Reason | None:
 
 def result_table(result: Result, console: Console) -> None:
     """Every wanted target with what became of it, in the order of the plan."""
-    table = Table("project", "version", "target", "result", "wheel", box=None, pad_edge=False, header_style="bold")
+    table = _table("project", "version", "target", "result", "wheel")
     rows = {row.job.key: row for row in result.rows}
     for goal in sorted(result.ticked.plan.goals, key=lambda goal: (goal.project, goal.version, goal.target.python)):
         word, style = verdict(goal, rows, result)

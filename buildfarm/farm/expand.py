@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from packaging.version import Version
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.resolve import resolve
+from buildfarm.farm.resolve import look_up, resolve
 from buildfarm.model.facts import Facts, KnownSource, KnownWheel
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
@@ -19,19 +19,15 @@ from buildfarm.ports import Publication, Resolution
 def expand(farm: Coordinator, request: BuildRequest) -> Plan:
     """The request's plan, with all of its jobs in the ledger."""
     resolution = resolve(farm, request)
-    seen: frozenset[str] = frozenset()
-    while True:
+    plan = expand_plan(request, gather(farm, request, resolution))
+    while farm.jobs.insert(request, plan.jobs):
         plan = expand_plan(request, gather(farm, request, resolution))
-        keys = frozenset(job.key for job in plan.jobs)
-        if keys <= seen:
-            return plan
-        farm.jobs.insert(request, plan.jobs)
-        seen |= keys
+    return plan
 
 
 def preview(farm: Coordinator, request: BuildRequest) -> Plan:
-    """The plan of a request that nobody submitted: what is known already counts, nothing is inserted."""
-    return expand_plan(request, gather(farm, request, resolve(farm, request)))
+    """The plan of a request that nobody submitted: nothing is inserted, and what was built before is planned anew."""
+    return expand_plan(request, gather(farm, request, look_up(farm, request)))
 
 
 def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> Facts:

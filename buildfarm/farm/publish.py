@@ -36,8 +36,9 @@ def render(farm: Coordinator) -> None:
         with farm.rendering.lock(index):
             events = farm.events.events(index)
             projects = fold(events)
-            for path, content in render_project(projects[project]).items():
-                farm.tree.write(f"{index}/simple/{path}", content)
+            if project in projects:  # not so where there are yanks only
+                for path, content in render_project(projects[project]).items():
+                    farm.tree.write(f"{index}/simple/{path}", content)
             for path, content in render_root(projects).items():
                 farm.tree.write(f"{index}/simple/{path}", content)
             # Only what was read above is on disk now; an event that came since is stale again.

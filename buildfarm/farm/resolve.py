@@ -26,10 +26,15 @@ def resolve(farm: Coordinator, request: BuildRequest) -> Resolution:
     known = farm.requests.resolution(request.id)
     if known is not None:
         return known
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        found = pool.map(lambda recipe: _of_recipe(farm, recipe), request.recipes)
-        farm.requests.resolve(request.id, dict(zip((recipe.name for recipe in request.recipes), found, strict=True)))
+    farm.requests.resolve(request.id, look_up(farm, request))
     return farm.requests.resolution(request.id) or {}
+
+
+def look_up(farm: Coordinator, request: BuildRequest) -> Resolution:
+    """What every recipe stands for now, several looked up at once; sources are pinned and fetched."""
+    names = [recipe.name for recipe in request.recipes]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(names, pool.map(lambda recipe: _of_recipe(farm, recipe), request.recipes), strict=True))
 
 
 def _of_recipe(farm: Coordinator, recipe: Recipe) -> Versions:
@@ -39,7 +44,7 @@ def _of_recipe(farm: Coordinator, recipe: Recipe) -> Versions:
                 return _of_sdists(farm, recipe, recipe.source)
             case PathSource():
                 version, source = farm.sources.local(recipe)
-                return {version: source}
+                return {version or _single(recipe): source}
             case UrlSource():
                 return {_single(recipe): _fetch(farm, recipe.name, _offer(recipe.source), recipe.source.sha256)}
             case GitSource():
@@ -161,7 +166,10 @@ def _choose(recipe: Recipe, offers: Mapping[str, Offer]) -> tuple[str, ...]:
 def _single(recipe: Recipe) -> str:
     exact = _exact(recipe)
     if len(exact) != 1:
-        raise RecipeError(f"{recipe.name}: a source by URL is one version; name exactly that one under versions")
+        raise RecipeError(
+            f"{recipe.name}: the version of its source cannot be told without running its code. "
+            f"Name exactly that one in a recipe, under versions."
+        )
     return exact[0]
 
 

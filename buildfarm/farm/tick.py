@@ -35,21 +35,21 @@ def tick(farm: Coordinator, only: int | None = None) -> Mapping[int, Ticked]:
     """Take every open request (or one) as far as it goes without a worker."""
     farm.jobs.reap(farm.owners.live())
     requests = [request for request in farm.requests.open_requests() if only in (None, request.id)]
-    for request in requests:
-        expand(farm, request)
-        prepare(farm, request.index, farm.jobs.rows(request.id, PENDING))
-    ticked = {request.id: _conclude(farm, request) for request in requests}
+    ticked = {request.id: _advance(farm, request) for request in requests}
     render(farm)
     return ticked
 
 
-def _conclude(farm: Coordinator, request: BuildRequest) -> Ticked:
-    """Judge, publish, and close the request when nothing is left to do."""
+def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
+    """Expand, prepare, judge and publish; close the request when nothing is left to do for it."""
     plan = expand(farm, request)
+    if pending := farm.jobs.rows(request.id, PENDING):
+        prepare(farm, request.index, pending)
+        plan = expand(farm, request)  # a job that could not be prepared frees others
     judgements = judge(farm, request, plan)
-    publish(farm)
-    after = expand(farm, request)
-    done = not after.later and not farm.jobs.rows(request.id, UNFINISHED)
+    if publish(farm):
+        plan = expand(farm, request)  # what is published now may be what another job needs
+    done = not plan.later and not farm.jobs.rows(request.id, UNFINISHED)
     if done:
         farm.requests.close(request.id)
-    return Ticked(plan=after, judgements=judgements, done=done)
+    return Ticked(plan=plan, judgements=judgements, done=done)

@@ -12,9 +12,9 @@ from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Command, Completed, Ended, Layout
-from buildfarm.steps.inside import hook
 
-HOOK_VERSION = hook.VERSION
+HOOK_VERSION = "1"
+"""Enters the keys of build jobs: raised when ``inside/hook.py`` would make other bytes."""
 
 
 def hook_script() -> bytes:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from buildfarm.model.errors import Unavailable
+from buildfarm.model.facts import LEGACY_BACKEND
 from buildfarm.model.outcome import Reason
 from buildfarm.steps.archive import EARLIEST, Entry
 
@@ -26,7 +27,7 @@ _TEXT = 1 << 20  # bytes of a file that are read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518).
+    """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518); ``backend``: PEP 517.
 
     ``version`` and ``requires_python`` are empty where they are not said. ``epoch`` is the newest time of a file, in
     seconds, not before 1980.
@@ -35,6 +36,8 @@ class Look:
     native: bool
     cxx: bool
     requires: tuple[str, ...]
+    backend: str
+    backend_path: tuple[str, ...]
     requires_python: str
     version: str
     epoch: int
@@ -64,6 +67,8 @@ def look(name: str, found: Iterable[Entry]) -> Look:
         native=native,
         cxx=cxx or _SAYS_CXX.search(texts.get("setup.py", b"")) is not None,
         requires=_requires(name, project),
+        backend=_backend(name, project),
+        backend_path=_strings(name, project, "backend-path"),
         requires_python=info["Requires-Python"] or str(static.get("requires-python", "")),
         version=info["Version"] or str(static.get("version", "")),
         epoch=epoch,
@@ -85,13 +90,23 @@ def _table(name: str, text: bytes) -> dict[str, Any]:
 def _requires(name: str, project: dict[str, Any]) -> tuple[str, ...]:
     if "build-system" not in project:
         return LEGACY_REQUIRES
-    try:
-        wanted = project["build-system"]["requires"]
-    except (KeyError, TypeError):
-        raise _senseless(name, "has a [build-system] without requires, which PEP 518 does not allow") from None
-    if not isinstance(wanted, list) or not all(isinstance(requirement, str) for requirement in wanted):
-        raise _senseless(name, "has a build-system.requires that is no list of strings")
-    return tuple(wanted)
+    if not isinstance(project["build-system"], dict) or "requires" not in project["build-system"]:
+        raise _senseless(name, "has a [build-system] without requires, which PEP 518 does not allow")
+    return _strings(name, project, "requires")
+
+
+def _backend(name: str, project: dict[str, Any]) -> str:
+    backend = project.get("build-system", {}).get("build-backend", LEGACY_BACKEND)
+    if not isinstance(backend, str):
+        raise _senseless(name, "has a build-system.build-backend that is no string")
+    return backend
+
+
+def _strings(name: str, project: dict[str, Any], key: str) -> tuple[str, ...]:
+    found = project.get("build-system", {}).get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise _senseless(name, f"has a build-system.{key} that is no list of strings")
+    return tuple(found)
 
 
 def _senseless(name: str, why: str) -> Unavailable:

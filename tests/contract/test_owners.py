@@ -69,18 +69,19 @@ def test_children_do_not_keep_their_parent_alive(owners: LocalOwners) -> None:
     if victim == 0:
         with owners.hold("victim"):
             started = subprocess.Popen(["sleep", "30"], close_fds=False)
-            forked = os.fork()
-            if forked:
-                os.write(tell, f"{started.pid} {forked}".encode())
+            if os.fork() == 0:
+                os.write(tell, f"{started.pid} {os.getpid()}".encode())
             signal.pause()
     children = [int(pid) for pid in os.read(told, 100).split()]
     os.kill(victim, signal.SIGKILL)
     os.waitpid(victim, 0)
-    assert owners.live() == frozenset()
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-    os.close(told)
-    os.close(tell)
+    try:
+        assert owners.live() == frozenset()
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        os.close(told)
+        os.close(tell)
 
 
 def test_who_asks_disturbs_nobody(owners: LocalOwners) -> None:

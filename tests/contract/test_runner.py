@@ -38,6 +38,7 @@ from buildfarm.ports import Runner, Session
 
 EPOCH = 1_000_000_000
 PYTHON = "/usr/bin/python3"
+NOTHING = Provision(python=PYTHON)
 MTIME = 1_234_567_890
 BWRAP = bubblewrap.find(os.environ.get("PATH", os.defpath))
 ENVIRONMENT = Environment(
@@ -115,7 +116,7 @@ def play(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, byte
 HOSTS = [pytest.param("plain", id="plain"), pytest.param("bubblewrap", marks=pytest.mark.host, id="bubblewrap")]
 
 
-def make(kind: str, home: Path, given: Provision = Provision(python=PYTHON)) -> Farm:
+def make(kind: str, home: Path, given: Provision = NOTHING) -> Farm:
     if kind == "bubblewrap" and BWRAP is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no bubblewrap works here: install it, and allow user namespaces")
@@ -452,9 +453,8 @@ def test_an_end_that_nobody_saw_is_the_farms_fault(tmp_path: Path, request: pyte
 @pytest.mark.host
 def test_a_sandbox_that_fails_is_the_farms_fault(tmp_path: Path) -> None:
     farm = make("bubblewrap", tmp_path, Provision(python=PYTHON, readable=(f"{tmp_path}/absent",)))
-    with farm.open() as session:
-        with pytest.raises(FarmError, match=r"could not try it: the sandbox failed: bwrap: .*absent"):
-            do(session, "true")
+    with farm.open() as session, pytest.raises(FarmError, match=r"try it: the sandbox failed: bwrap: .*absent"):
+        do(session, "true")
 
 
 def test_files_are_dated_and_executable_as_their_archive_says(host: Farm) -> None:

@@ -22,6 +22,7 @@ from buildfarm.model.outcome import Reason
 from buildfarm.ports import Progress, Report
 
 _SYSTEM = Path("/")
+_LAYOUT = "1"  # raised when a second prefix is made in another way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def provide(
     if headers.own:
         return BuildPython(python=interpreter.executable, readable=interpreter.files, headers=headers.version)
     binary = hashlib.sha256(Path(interpreter.executable).read_bytes()).hexdigest()
-    key = hashlib.sha256(f"{binary} {headers.version}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{_LAYOUT} {binary} {headers.version}".encode()).hexdigest()[:16]
     prefix = home / f"{interpreter.abi}-{key}"
     home.mkdir(parents=True, exist_ok=True)
     with locked(home / f"{prefix.name}.lock"):
@@ -204,7 +205,9 @@ def _link_library(stdlib: Path, ours: Path, prefix: Path) -> None:
         if not entry.name.startswith("_sysconfigdata_"):
             there.symlink_to(entry)
         elif entry.suffix == ".py":
-            there.write_text(entry.read_text().replace("/usr/include", str(prefix / "include")))
+            said = entry.read_text().replace("/usr/include", str(prefix / "include"))
+            # The folder of python.pc, which would lead meson to the system's headers, is one that does not exist.
+            there.write_text(said.replace("'LIBPC': '", f"'LIBPC': '{prefix}"))
 
 
 def _try(aside: Path, include: Path) -> None:

@@ -36,8 +36,8 @@ class SqlJobs:
                     select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.key == job.key, t.jobs.c.trust == TRUSTED)
                 ).one_or_none()
                 number = known.id if known else _insert(tx, job)
-                made += known is None
                 attached = _attach(tx, request.id, number)
+                made += attached
                 if known and attached and known.state in ("failed", "cancelled") and request.urgency != "nightly":
                     # What is in no key (limits, the build tag) is as it is now, not as it was when the job failed.
                     again = {**_AGAIN, "spec": plain.tagged(job), "lane": job.environment.lane}

@@ -12,8 +12,6 @@ import subprocess
 import sys
 from typing import Any
 
-VERSION = "1"  # enters the build keys: raised when this script would make other bytes
-
 
 def main(request_file: str) -> int:
     """Ask for more requirements; where none are missing, build."""

@@ -41,7 +41,9 @@ from buildfarm.model.wheel import Artifact
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "keys" / "keys.json"
 
-SOURCE = SourcePin(artifact=Artifact(name="demo-1.0.tar.gz", size=10, sha256="5" * 64), origin="/demo", epoch=1_600_000_000)
+SOURCE = SourcePin(
+    artifact=Artifact(name="demo-1.0.tar.gz", size=10, sha256="5" * 64), origin="/demo", epoch=1_600_000_000
+)
 WHEEL = Artifact(name="demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", size=20, sha256="7" * 64)
 TARGET = Target.parse("cp311-manylinux_2_17_x86_64")
 ENVIRONMENT = Environment(
@@ -119,8 +121,8 @@ def test_keys_are_the_golden_ones() -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     changed = sorted(name for name in KEYS if KEYS[name] != golden["keys"].get(name))
     assert not changed, (
-        f"keys changed: {', '.join(changed)}. Every farm would build everything anew. If that is meant, raise KEY_VERSION "
-        "in model/job.py and run this test with BUILDFARM_REGOLD=1; if not, give the new field a default."
+        f"keys changed: {', '.join(changed)}. Every farm would build everything anew. If that is meant, raise "
+        "KEY_VERSION in model/job.py and run this test with BUILDFARM_REGOLD=1; if not, give the new field a default."
     )
     assert golden["version"] == KEY_VERSION, "KEY_VERSION was raised: run this test with BUILDFARM_REGOLD=1"
     assert golden["keys"].keys() == KEYS.keys()

@@ -14,7 +14,9 @@ abis = st.builds(
     "cp{}{}{}".format, st.integers(2, 9), st.integers(0, 99), st.text(alphabet="abcdefghijklmnopqrstuvwxyz", max_size=3)
 )
 platforms = st.one_of(
-    st.builds("manylinux_2_{}_{}".format, st.integers(5, 60), st.sampled_from(["x86_64", "i686", "aarch64", "riscv64"])),
+    st.builds(
+        "manylinux_2_{}_{}".format, st.integers(5, 60), st.sampled_from(["x86_64", "i686", "aarch64", "riscv64"])
+    ),
     st.builds("musllinux_1_{}_{}".format, st.integers(1, 9), st.sampled_from(["x86_64", "aarch64"])),
     st.sampled_from(["win_amd64", "win32", "win_arm64", "macosx_11_0_arm64", "macosx_10_13_x86_64"]),
 )
@@ -42,7 +44,17 @@ def test_parts(identifier: str, python: tuple[int, int], interpreter: str, floor
 
 @pytest.mark.parametrize(
     "identifier",
-    ["", "cp311", "cp311-", "-win_amd64", "py3-any", "pp310-win_amd64", "cp311-win_amd64\n", "cp3-win32", "cp311 win32"],
+    [
+        "",
+        "cp311",
+        "cp311-",
+        "-win_amd64",
+        "py3-any",
+        "pp310-win_amd64",
+        "cp311-win_amd64\n",
+        "cp3-win32",
+        "cp311 win32",
+    ],
 )
 def test_what_is_no_identifier_is_refused_with_an_example(identifier: str) -> None:
     with pytest.raises(ValueError, match="is no build identifier such as 'cp313-manylinux_2_28_x86_64'"):

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildfarm.model.facts import Facts, KnownSource, KnownWheel
-from buildfarm.model.job import BuildJob, BuildRequest, Environment, Job, SourcePin, TestJob
+from buildfarm.model.job import BuildJob, BuildRequest, Environment, Job, SourcePin
 from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Plan
 from buildfarm.model.recipe import (
@@ -89,7 +89,9 @@ class World:
 
     def lacks(self, name: str, version: str = "") -> World:
         """The project, or one version of it, is not to be had."""
-        reason = Reason(code="unknown-project", message=f"upstream has no sdist of {name}.", advice="Is the name right?")
+        reason = Reason(
+            code="unknown-project", message=f"upstream has no sdist of {name}.", advice="Is the name right?"
+        )
         if not version:
             return self.learn(versions={**self.facts.versions, name: reason})
         return self.learn(sources={**self.facts.sources, (name, version): reason})
@@ -122,9 +124,7 @@ class World:
         tags = tags or f"{job.target.interpreter}-{job.target.abi}-{job.target.platform}"
         artifact = Artifact(name=f"{job.project}-{job.version}-{tag}{tags}.whl", size=1, sha256=sha256(job.key, tags))
         wheel = KnownWheel(artifact=artifact, content=content or sha256("content", artifact.sha256), extensions=1)
-        return self.learn(
-            wheels={**self.facts.wheels, job.key: wheel}, last={**self.facts.last, job.project: wheel}
-        )
+        return self.learn(wheels={**self.facts.wheels, job.key: wheel}, last={**self.facts.last, job.project: wheel})
 
     def fail(self, kind: str, name: str, target: str) -> World:
         return self.failed(self.job(kind, name, target))
@@ -173,8 +173,9 @@ def rendered(plan: Plan) -> str:
         lines.append(f"  {later.project} {later.version} {later.target}: {later.reason}")
         lines.append(f"    after {names.get(later.after, later.after)}")
     lines.append("left out")
-    for out in plan.left_out:
-        lines.append(f"  {' '.join(filter(None, (out.project, out.version, out.target)))}: {out.reason}")
+    lines += [
+        f"  {' '.join(filter(None, (out.project, out.version, out.target)))}: {out.reason}" for out in plan.left_out
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -206,8 +207,9 @@ def a_lead_that_fails() -> Told:
 def a_lead_that_makes_an_abi3_wheel() -> Told:
     told = demo(offered=[CP310, CP311, f"cp313-{MANYLINUX}", CP313T], wheel="abi3")
     yield "the oldest interpreter leads", told
-    yield "abi3: the newer ones are only tested, free-threaded builds itself", told.build(
-        "demo", CP310, f"cp310-abi3-{MANYLINUX}"
+    yield (
+        "abi3: the newer ones are only tested, free-threaded builds itself",
+        told.build("demo", CP310, f"cp310-abi3-{MANYLINUX}"),
     )
 
 
@@ -233,7 +235,9 @@ def wheel_pure_from_native_source() -> Told:
 
 def the_kind_of_the_last_release() -> Told:
     told = demo(offered=[CP310, CP311])
-    old = KnownWheel(artifact=Artifact(name=f"demo-0.9-cp39-cp39-{MANYLINUX}.whl", size=1, sha256="0"), content="", extensions=3)
+    old = KnownWheel(
+        artifact=Artifact(name=f"demo-0.9-cp39-cp39-{MANYLINUX}.whl", size=1, sha256="0"), content="", extensions=3
+    )
     yield "was platform: all at once", told.learn(last={"demo": old})
     abi3 = replace(old, artifact=replace(old.artifact, name=f"demo-0.9-cp39-abi3-{MANYLINUX}.whl"))
     yield "was abi3: one leads again", told.learn(last={"demo": abi3})
@@ -256,8 +260,9 @@ def left_out() -> Told:
         told.knows(recipe.name, "1.0")
     told.knows("old", "1.0", requires_python="<3.11").knows("halfknown", "1.0", "2.0")
     yield "each for its reason", told.lacks("unknown").lacks("halfknown", "2.0")
-    yield "an environment that can install something else", told.learn(
-        environments=(environment(CP310, system=("apt",)),)
+    yield (
+        "an environment that can install something else",
+        told.learn(environments=(environment(CP310, system=("apt",)),)),
     )
 
 
@@ -269,13 +274,16 @@ def nothing_that_was_asked_for_is_wanted() -> Told:
 
 
 def overrides_and_skips() -> Told:
-    yield "glob over identifiers", demo(
-        offered=[CP310, CP311, f"cp310-{MUSLLINUX}"],
-        wheel="platform",
-        overrides=(
-            Override(select="*-musllinux_*", skip="no server image for musl"),
-            Override(select="cp310-*", system=System(apt=("libyaml-dev",))),
-            Override(select="cp310-musl*", system=System()),
+    yield (
+        "glob over identifiers",
+        demo(
+            offered=[CP310, CP311, f"cp310-{MUSLLINUX}"],
+            wheel="platform",
+            overrides=(
+                Override(select="*-musllinux_*", skip="no server image for musl"),
+                Override(select="cp310-*", system=System(apt=("libyaml-dev",))),
+                Override(select="cp310-musl*", system=System()),
+            ),
         ),
     )
     told = demo(offered=[f"cp310-{MUSLLINUX}"], overrides=(Override(select="*", skip="no server image for musl"),))
@@ -398,18 +406,16 @@ def tags(job: BuildJob) -> tuple[str, ...]:
     return (f"{own}-{job.target.abi}-{platform}", *abi3, "py3-none-any")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(), st.data())
 def test_planning_with_growing_facts_ends_and_forgets_no_target(grown: World, data: st.DataObject) -> None:
     wanted = {
-        (recipe.name, version, str(environment.target))
-        for recipe in grown.recipes
-        for version in grown.facts.versions[recipe.name]
+        (name, version, str(environment.target))
+        for name, version in grown.facts.sources
         for environment in grown.facts.environments
     }
     for _ in range(3 * len(wanted) + 1):
         plan = grown.plan()
-        assert plan == grown.plan()
         goals, later, out = (
             [(each.project, each.version, str(each.target)) for each in part]
             for part in (plan.goals, plan.later, plan.left_out)
@@ -424,6 +430,7 @@ def test_planning_with_growing_facts_ends_and_forgets_no_target(grown: World, da
         unfinished = grown.jobs()
         if not unfinished:
             assert plan.complete
+            assert plan == grown.plan()
             return
         job = data.draw(st.sampled_from(unfinished))
         if data.draw(st.integers(0, 4)) == 0:
@@ -450,7 +457,11 @@ def test_equal_facts_give_an_equal_plan_in_every_process() -> None:
     """
     orders = {
         subprocess.run(
-            [sys.executable, "-c", script], env={"PYTHONHASHSEED": str(seed)}, check=True, capture_output=True
+            [sys.executable, "-c", script],
+            cwd=Path(__file__).parents[3],
+            env={"PYTHONHASHSEED": str(seed)},
+            check=True,
+            capture_output=True,
         ).stdout
         for seed in range(2)
     }
