@@ -43,6 +43,8 @@ class Built:
 class Tested:
     """A test attempt ran to its end, and this is its report (a failed test is a ``Failed``)."""
 
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
     report: TestReport
 
 

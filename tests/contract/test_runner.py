@@ -214,9 +214,7 @@ def test_bytes_and_artifacts_go_in_and_come_out(farm: Farm) -> None:
         session.put(f"{layout.scripts}/deep/er/say", b"said again")
         assert do(session, "cp", f"{layout.wheelhouse}/a.whl", f"{layout.dist}/b.whl").ok
         assert do(session, "cat", f"{layout.scripts}/deep/er/say").tail == ("said again",)
-        assert session.take(f"{layout.dist}/*.whl") == (
-            Artifact(name="b.whl", size=7, sha256=artifact.sha256),
-        )
+        assert session.take(f"{layout.dist}/*.whl") == (Artifact(name="b.whl", size=7, sha256=artifact.sha256),)
         assert session.take(f"{layout.dist}/*.tar.gz") == ()
 
 
@@ -559,13 +557,15 @@ class TestBubblewrap:
     def test_only_what_is_given_is_seen(self, tmp_path: Path) -> None:
         (tmp_path / "given").mkdir()
         (tmp_path / "given" / "tool").write_text("tool")
-        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "seed").mkdir(parents=True)
         (tmp_path / "private").write_text("private")
-        given = Provision(python=PYTHON, readable=(f"{tmp_path}/given",), writable=(f"{tmp_path}/cache",))
+        readable = (f"{tmp_path}/given", f"{tmp_path}/cache/seed")
+        given = Provision(python=PYTHON, readable=readable, writable=(f"{tmp_path}/cache",))
         with make("bubblewrap", tmp_path, given).open() as session:
             assert do(session, "cat", f"{tmp_path}/given/tool").tail == ("tool",)
             assert not do(session, "touch", f"{tmp_path}/given/new").ok
             assert do(session, "touch", f"{tmp_path}/cache/new").ok
+            assert not do(session, "touch", f"{tmp_path}/cache/seed/new").ok
             assert not do(session, "cat", f"{tmp_path}/private").ok
         assert (tmp_path / "cache" / "new").exists()
 

@@ -70,11 +70,14 @@ class Sandbox:
 
     def __init__(self, binary: str, folder: Path, userland: Path, given: Provision) -> None:
         shell = next(name for name in _SHELLS if (userland / "bin" / name).exists())
+        # In the order of their paths, so that what lies inside another comes after it.
+        mounts = sorted(
+            [(path, "--ro-bind") for path in given.readable] + [(path, "--bind") for path in given.writable]
+        )
         self._before = (
             *(binary, "--json-status-fd", "5", *_ISOLATED, "--tmpfs", "/", *_system(userland), *_KERNEL),
             *("--bind", str(folder), ROOT),
-            *(item for path in sorted(given.readable) for item in ("--ro-bind", path, path)),
-            *(item for path in sorted(given.writable) for item in ("--bind", path, path)),
+            *(item for path, how in mounts for item in (how, path, path)),
             *("--remount-ro", "/"),
         )
         self._shell = ("--chdir", "/", "--", f"{BIN}/{shell}", "-c", _SHELL, "sh")

@@ -133,9 +133,7 @@ def _give(order: Order, leash: IO[bytes]) -> None:
             unsent = unsent[leash.write(unsent) :]
 
 
-def _follow(
-    supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds, output: Output, stop: Stop
-) -> Ended:
+def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds, output: Output, stop: Stop) -> Ended:
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     ask_at = 0.0

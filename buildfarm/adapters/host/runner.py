@@ -39,9 +39,9 @@ class HostRunner:
             self._sessions.mkdir(mode=0o700, parents=True, exist_ok=True)
             name = secrets.token_hex(8)
             pid = os.getpid()
-            Record(
-                name=name, owner=spec.owner, attempt=spec.attempt, pid=pid, started=started(pid) or 0
-            ).write(self._sessions)
+            Record(name=name, owner=spec.owner, attempt=spec.attempt, pid=pid, started=started(pid) or 0).write(
+                self._sessions
+            )
             folder = self._sessions / name
             try:
                 folder.mkdir()
