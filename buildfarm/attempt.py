@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from buildfarm.model.errors import Stopped, StepFailed, Unavailable, Wants
+from buildfarm.model.errors import StepFailed, Stopped, Wants
 from buildfarm.model.job import BuildJob, Lease, TestJob
 from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
@@ -86,7 +86,7 @@ def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
 
 def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> BuiltWheel:
     layout = session.layout
-    _unpack(session, layout.source, Archive(artifact=job.source.artifact))
+    session.put(layout.source, Archive(artifact=job.source.artifact))
     _fill(lease, session, Step.BUILD)
     session.put(f"{layout.scripts}/hook.py", build_step.hook_script())
     session.put(f"{layout.work}/request.json", build_step.hook_request(job, layout, lease.granted))
@@ -135,7 +135,7 @@ def _run_test(job: TestJob, test: Test, session: Session, store: Store) -> TestR
     if test.imports:
         report = _import(job, test, session, store)
     if test.sources and job.source:
-        _unpack(session, f"{layout.work}/tests", Archive(artifact=job.source.artifact, only=test.sources))
+        session.put(f"{layout.work}/tests", Archive(artifact=job.source.artifact, only=test.sources))
     for path, content in test_step.files(test, layout).items():
         session.put(path, content)
     for command in test_step.commands(test, layout):
@@ -214,13 +214,6 @@ def _failed(
     if done.ended is Ended.STOPPED:
         return Stopped(done.command.what)
     return StepFailed(step, (explain if done.ended is Ended.EXITED else build_step.failure)(done))
-
-
-def _unpack(session: Session, at: str, archive: Archive) -> None:
-    try:
-        session.put(at, archive)
-    except Unavailable as refused:
-        raise StepFailed(Step.PREPARE, refused.reason) from refused
 
 
 def _read(session: Session, store: Store, path: str, done: Completed, step: Step = Step.BUILD) -> bytes:

@@ -190,6 +190,9 @@ class Jobs(Protocol):
     def unprepared(self, key: str, reason: Reason) -> bool:
         """pending → failed(prepare); no attempt was made."""
 
+    def cancel(self, key: str, who: str) -> bool:
+        """pending | queued → cancelled; a running job is told by its heartbeat. False for one that has ended."""
+
     def reap(self, live: frozenset[str]) -> int:
         """running → queued (or failed(infra) at the limit) for leases that lapsed or whose local owner is not in ``live``."""
 

@@ -20,19 +20,7 @@ ROOT = "/buildfarm"
 Programs = Callable[[Command, MutableMapping[str, bytes]], tuple[int, bytes]]
 """Runs a command on the session's files, by absolute path: answers its exit code and its output."""
 
-LAYOUT = Layout(
-    root=ROOT,
-    source=f"{ROOT}/source",
-    wheelhouse=f"{ROOT}/wheelhouse",
-    dist=f"{ROOT}/dist",
-    repaired=f"{ROOT}/repaired",
-    venv=f"{ROOT}/venv",
-    scripts=f"{ROOT}/scripts",
-    work=f"{ROOT}/work",
-    python="python",
-    venv_python=f"{ROOT}/venv/bin/python",
-    tools={name: (name,) for name in ("uv", "auditwheel", "wheel")},
-)
+LAYOUT = Layout.at(ROOT, python="python", tools={name: (name,) for name in ("uv", "auditwheel", "wheel")})
 
 
 class MemoryRunner:

@@ -166,7 +166,7 @@ def logs(options: dict[str, str | None], job: str, as_json: bool) -> int:
     from buildfarm.app import overview
 
     with _site(_settings(options)) as site:
-        rows = overview.find_jobs(site, job)
+        rows = [row for row in overview.find_jobs(site, job) if row.log]
         if as_json:
             _print_json({"logs": [overview.log_json(site, row) for row in rows]})
             return 0 if rows else 1
@@ -175,6 +175,22 @@ def logs(options: dict[str, str | None], job: str, as_json: bool) -> int:
             click.echo(site.log.read(row.log).decode("utf-8", "replace"), nl=False)
     if not rows:
         click.echo(f"no attempt of {job!r} is known; `buildfarm status` lists every job with its key", err=True)
+    return 0 if rows else 1
+
+
+@cli.command()
+@click.argument("job", metavar="JOB|PROJECT")
+@click.pass_obj
+def cancel(options: dict[str, str | None], job: str) -> int:
+    """Cancel unfinished jobs; JOB is the beginning of a key, or a project's name. A new build asks for them again."""
+    from buildfarm.app import overview
+
+    with _site(_settings(options)) as site:
+        rows = [row for row in overview.find_jobs(site, job) if site.farm.jobs.cancel(row.job.key, "local")]
+    for row in rows:
+        click.echo(f"cancelled {overview.title(row)}", err=True)
+    if not rows:
+        click.echo(f"no unfinished job of {job!r} is known; `buildfarm status` lists every job with its key", err=True)
     return 0 if rows else 1
 
 

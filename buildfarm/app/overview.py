@@ -23,11 +23,11 @@ def title(row: JobRow) -> str:
 
 
 def find_jobs(site: Site, wanted: str) -> tuple[JobRow, ...]:
-    """Jobs with an attempt whose key begins with ``wanted``, or that are of the project of that name."""
+    """Jobs whose key begins with ``wanted``, or that are of the project of that name."""
     return tuple(
         row
         for row in site.farm.jobs.rows()
-        if row.log and (row.job.project == wanted or (len(wanted) >= 4 and row.job.key.startswith(wanted)))
+        if row.job.project == wanted or (len(wanted) >= 4 and row.job.key.startswith(wanted))
     )
 
 

@@ -46,10 +46,12 @@ def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
     if pending := farm.jobs.rows(request.id, PENDING):
         prepare(farm, request.index, pending)
         plan = expand(farm, request)  # a job that could not be prepared frees others
+    # Asked before it is judged: what ends after this line is judged by the next tick, and only then is all done.
+    idle = not farm.jobs.rows(request.id, UNFINISHED)
     judgements = judge(farm, request, plan)
     if publish(farm):
         plan = expand(farm, request)  # what is published now may be what another job needs
-    done = not plan.later and not farm.jobs.rows(request.id, UNFINISHED)
+    done = idle and not plan.later and not farm.jobs.rows(request.id, UNFINISHED)
     if done:
         farm.requests.close(request.id)
     return Ticked(plan=plan, judgements=judgements, done=done)

@@ -59,6 +59,23 @@ class Layout:
     venv_python: str
     tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def at(cls, root: str, *, python: str, tools: Mapping[str, tuple[str, ...]]) -> Layout:
+        """The layout of every session: the same names below its root."""
+        return cls(
+            root=root,
+            source=f"{root}/source",
+            wheelhouse=f"{root}/wheelhouse",
+            dist=f"{root}/dist",
+            repaired=f"{root}/repaired",
+            venv=f"{root}/venv",
+            scripts=f"{root}/scripts",
+            work=f"{root}/work",
+            python=python,
+            venv_python=f"{root}/venv/bin/python",
+            tools=tools,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:

@@ -46,7 +46,7 @@ class HostSession:
         self._written = 0
         given = place.given
         root = bubblewrap.ROOT if place.sandbox else str(place.folder)
-        self._layout = _layout(root, given)
+        self._layout = Layout.at(root, python=given.python, tools=given.tools)
         tools = bubblewrap.BIN if place.sandbox else str(place.userland / "bin")
         self._env = {
             "PATH": ":".join((f"{root}/venv/bin", *given.path, tools)),
@@ -150,19 +150,3 @@ class HostSession:
         if ".." in asked.parts or not asked.is_relative_to(root) or asked == root:
             raise FarmError(f"{path} is not inside the session's folder {root}")
         return asked.relative_to(root).parts
-
-
-def _layout(root: str, given: Provision) -> Layout:
-    return Layout(
-        root=root,
-        source=f"{root}/source",
-        wheelhouse=f"{root}/wheelhouse",
-        dist=f"{root}/dist",
-        repaired=f"{root}/repaired",
-        venv=f"{root}/venv",
-        scripts=f"{root}/scripts",
-        work=f"{root}/work",
-        python=given.python,
-        venv_python=f"{root}/venv/bin/python",
-        tools=given.tools,
-    )

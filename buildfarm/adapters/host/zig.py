@@ -1,7 +1,7 @@
 """Zig's cache: warmed once per machine, then copied into slots, each of which one job has to itself.
 
 Zig compiles its runtime (crt files, compiler-rt, libc++) when it first links, and libc++ takes a minute. What a job
-leaves in its slot stays there for later jobs, and never comes back into the base that slots are filled from.
+leaves in its slot stays there for later jobs, and never comes back into a base that slots are filled from.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ from buildfarm.ports import Progress, Report
 _FULL = 2 << 30  # bytes; a slot that has grown beyond is emptied
 _PROBE = "int answer(void) { return 42; }\nint main(void) { return answer(); }\n"
 _COMMANDS = (  # what differs here differs in the runtime that zig builds for it
-    "{cc} -O2 -fPIC -c probe.{ext} -o probe.o",
-    "{cc} -shared probe.o -o probe.so",
-    "{cc} probe.{ext} -o probe",
-    "{cc} -O2 probe.{ext} -o probe",
+    "-O2 -fPIC -c probe{extension} -o probe.o",
+    "-shared probe.o -o probe.so",
+    "probe{extension} -o probe",
+    "-O2 probe{extension} -o probe",
 )
+_LANGUAGES = {
+    "c": ("zig-cc", ".c", "a few seconds"),
+    "c++": ("zig-c++", ".cc", "about a minute: libc++"),
+}
 
 
 def target_name(target: Target) -> str:
@@ -43,7 +47,7 @@ def target_name(target: Target) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZigCache:
-    """The base cache and the slots for one version of zig and one target, below ``root``."""
+    """The bases and the slots for one version of zig and one target, below ``root``. A base that is there is whole."""
 
     root: Path
     tools: Tools
@@ -54,49 +58,44 @@ class ZigCache:
     def slot(self, language: str) -> Iterator[Path]:
         """A cache folder for one job, held until the context ends, in which the runtime for ``c`` or ``c++`` is ready.
 
-        Warms the base first where it is not yet, or waits for whoever does. Raises ``FarmError`` when zig fails at it.
+        Warms a base first where there is none, or waits for whoever does. Raises ``FarmError`` when zig fails at it.
         """
-        self.warm(language)
+        base = self._base(language)
         with _free_slot(self.root / "slots") as slot:
             if _is_spoilt(slot):
                 shutil.rmtree(slot)
-            _fill(slot, self._base)
+            _fill(slot, base)
             yield slot
 
-    def warm(self, language: str) -> None:
-        """Compile the runtime for ``c``, or for ``c++`` and C, into the base: once per machine."""
-        if (self.root / f"complete-{language}").exists():
-            return
-        self._base.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / "base.lock", lambda: self._say("waiting for another process to warm zig's cache …")):
-            self._warm("c", "cc", "a few seconds")
-            if language == "c++":
-                self._warm("c++", "c++", "about a minute: libc++")
+    def _base(self, language: str) -> Path:
+        """The cache with the runtime for ``c``, or for ``c++`` and C: made aside and renamed."""
+        base = self.root / f"base-{language}"
+        if base.is_dir():
+            return base
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(self.root / f"{base.name}.lock", lambda: self._say(f"waiting for zig's cache for {language} …")):
+            if not base.is_dir():
+                aside = self.root / f"warming-{language}"
+                shutil.rmtree(aside, ignore_errors=True)
+                if language == "c++":
+                    shutil.copytree(self._base("c"), aside)
+                self._warm(aside, language)
+                aside.rename(base)
+        return base
 
-    @property
-    def _base(self) -> Path:
-        return self.root / "base"
-
-    def _warm(self, language: str, compiler: str, effort: str) -> None:
-        complete = self.root / f"complete-{language}"
-        if complete.exists():
-            return
+    def _warm(self, cache: Path, language: str) -> None:
+        compiler, extension, effort = _LANGUAGES[language]
         began = time.monotonic()
         self._say(f"warming zig's cache for {language} (once, {effort}) …")
         with tempfile.TemporaryDirectory(prefix="probe.", dir=self.root) as folder:
-            source = Path(folder, "probe.c" if language == "c" else "probe.cc")
-            source.write_text(_PROBE)
+            Path(folder, f"probe{extension}").write_text(_PROBE)
             for command in _COMMANDS:
-                words = command.format(cc=f"zig-{compiler}", ext=source.suffix[1:]).split()
-                self._run([str(self.tools.compilers / words[0]), *words[1:]], folder)
-        complete.touch()
+                argv = [str(self.tools.compilers / compiler), *command.format(extension=extension).split()]
+                env = {"PATH": os.defpath, "HOME": folder, "BUILDFARM_ZIG_TARGET": self.target, **environment(cache)}
+                done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise FarmError(f"zig does not work on this machine: {' '.join(argv)}\n{done.stderr.strip()}")
         self._say(f"zig's cache is warm for {language} after {time.monotonic() - began:.0f} s")
-
-    def _run(self, argv: list[str], folder: str) -> None:
-        env = {"PATH": os.defpath, "BUILDFARM_ZIG_TARGET": self.target, "HOME": folder, **environment(self._base)}
-        done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise FarmError(f"zig does not work on this machine: {' '.join(argv)}\n{done.stderr.strip()}")
 
     def _say(self, message: str) -> None:
         self.report(Progress(job="", step="tool-chain", message=message))

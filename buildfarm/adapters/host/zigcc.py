@@ -22,6 +22,7 @@ RULES = "1"
 TOOLS = {"zig-cc": "cc", "zig-c++": "c++", "zig-ar": "ar", "zig-ranlib": "ranlib", "zig-ld": "ld.lld"}
 
 _SOURCES = (".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".m", ".mm", ".s", ".S", ".sx")
+_FOR_CODE = ("-O", "-g", "-m", "-flto", "-fomit-frame-pointer", "-funwind-tables", "-fno-pic", "-fno-PIC")
 _NO_LINK = frozenset(("-c", "-S", "-E", "-M", "-MM", "-fsyntax-only"))
 _WITH_VALUE = frozenset(  # options whose value is the next argument, whatever that looks like
     """-o -D -U -I -L -l -x -T -u -z -e -h -MF -MT -MQ -include -imacros -isystem -iquote -idirafter -isysroot -target
@@ -178,7 +179,7 @@ def _chooses_runtime(argument: str) -> bool:
     """Options for code: at a link of objects they only choose a variety of zig's runtime, and each takes a minute."""
     if argument in ("-m32", "-m64"):
         return False
-    return argument.startswith(("-O", "-g", "-m", "-flto", "-fomit-frame-pointer", "-funwind-tables", "-fno-pic", "-fno-PIC"))
+    return argument.startswith(_FOR_CODE)
 
 
 def _has_no_threads(target: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from buildfarm.adapters.sql import migrations
 from buildfarm.model.errors import FarmError
 
 MEMORY = "sqlite://"
+_PATIENCE = 60.0  # seconds that one writer waits for another
 
 
 def never_crash(_point: str) -> None:
@@ -67,7 +70,7 @@ class Database:
 
 
 def _sqlite(url: str) -> Engine:
-    arguments = {"check_same_thread": False, "timeout": 60}
+    arguments = {"check_same_thread": False, "timeout": _PATIENCE}
     if url == MEMORY:
         engine = create_engine(url, connect_args=arguments, poolclass=StaticPool)
     else:
@@ -77,7 +80,8 @@ def _sqlite(url: str) -> Engine:
     def _configure(connection: object, _record: object) -> None:
         # The driver's own implicit BEGIN comes too late and is not IMMEDIATE: two claims would both read, then one fail.
         connection.isolation_level = None  # type: ignore[attr-defined]
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+        _log_ahead(connection)  # type: ignore[arg-type]
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
 
     @event.listens_for(engine, "begin")
@@ -85,6 +89,20 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Write ahead. Of several that switch a new file over at once SQLite lets one do it, and makes no other wait."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _now(connection: Connection) -> float:

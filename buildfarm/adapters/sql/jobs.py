@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.arrows import move
 from buildfarm.adapters.sql.database import Database, Transaction
 from buildfarm.model.job import BuildJob, BuildRequest, Input, Job
-from buildfarm.model.outcome import Failed, Lost, Reason, Step
+from buildfarm.model.outcome import Cancelled, Failed, Lost, Reason, Step
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import JobRow
 
@@ -91,6 +91,18 @@ class SqlJobs:
         with self._database.begin() as tx:
             return move(tx, _number(tx, key), "pending", "failed", "coordinator", reason.message, outcome=failed)
 
+    def cancel(self, key: str, who: str) -> bool:
+        """See ``ports.Jobs``."""
+        cancelled = plain.tagged(Cancelled())
+        with self._database.begin() as tx:
+            number = _number(tx, key)
+            if any(move(tx, number, before, "cancelled", who, outcome=cancelled) for before in ("pending", "queued")):
+                return True
+            told = tx.connection.execute(
+                update(t.jobs).where(t.jobs.c.id == number, t.jobs.c.state == "running").values(cancel=True)
+            )
+            return bool(told.rowcount)
+
     def reap(self, live: frozenset[str]) -> int:
         """See ``ports.Jobs``."""
         with self._database.begin() as tx:
@@ -124,6 +136,8 @@ def lose(tx: Transaction, row: Row[Any], message: str) -> bool:
     tx.connection.execute(
         t.attempts.update().where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=lost)
     )
+    if row.cancel:
+        return move(tx, row.id, "running", "cancelled", "coordinator", message, outcome=plain.tagged(Cancelled()))
     if row.tries < MOST_TRIES:
         return move(tx, row.id, "running", "queued", "coordinator", message)
     reason = Reason(

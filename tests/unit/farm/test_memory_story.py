@@ -7,7 +7,7 @@ import json
 import tarfile
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from hashlib import sha256
 
@@ -23,6 +23,7 @@ from buildfarm.adapters.memory import (
     MemoryTree,
 )
 from buildfarm.adapters.memory_runner import MemoryRunner
+from buildfarm.adapters.sql.learning import SqlLearning
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.tick import Ticked, submit, tick
@@ -33,6 +34,7 @@ from buildfarm.model.outcome import Failed
 from buildfarm.model.recipe import Build, Override, Recipe, Requires, Test
 from buildfarm.model.session import Command
 from buildfarm.model.target import Target
+from buildfarm.model.wheel import TestReport
 from buildfarm.ports import no_report
 
 PLATFORM = "manylinux_2_17_x86_64"
@@ -305,6 +307,20 @@ def test_a_requirement_built_in_the_same_request_is_waited_for() -> None:
     assert made == ["helper", "demo"]
     (demo,) = (row.job for row in farm.coordinator.jobs.rows() if row.job.kind == "build" and row.job.project == "demo")
     assert list(demo.needs) == ["helper"]  # type: ignore[union-attr]
+
+
+def test_a_test_that_ends_while_the_tick_judges_is_judged_by_the_next() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+
+    class Learning(SqlLearning):
+        def reports(self, keys: Iterable[str]) -> Mapping[str, TestReport]:
+            found = super().reports(keys)
+            work_one(farm.place, farm.worker)
+            return found
+
+    farm.coordinator = replace(farm.coordinator, learning=Learning(farm.ledger.database))
+    farm.build(DEMO)
+    assert farm.page()
 
 
 def test_why_tells_every_input() -> None:

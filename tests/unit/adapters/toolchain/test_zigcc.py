@@ -16,6 +16,7 @@ from buildfarm.adapters.host import zigcc
 
 TARGET = "x86_64-linux-gnu.2.17"
 COMPILE = f"cc -target {TARGET} -fno-sanitize=undefined -D__STDC_NO_THREADS__=1"
+ODD = ("-O2", "-g", "x.o", "-Wl,-z", "-Xlinker", "-z", "-I", "-o", "-Wl,", "-Wl,-Map", "-L/x")
 LINK = f"cc -target {TARGET} -O2"
 
 
@@ -150,7 +151,7 @@ def test_response_files(tmp_path: Path) -> None:
     assert translated(f"-shared @{tmp_path}/outer @absent") == f"{LINK} -shared x.o 'y y.o' -lz @absent -s"
 
 
-@given(st.lists(st.sampled_from(["-O2", "-g", "x.o", "-Wl,-z", "-Xlinker", "-z", "-I", "-o", "-Wl,", "-Wl,-Map", "-L/x"])))
+@given(st.lists(st.sampled_from(ODD)))
 def test_no_list_of_arguments_is_too_odd(arguments: list[str]) -> None:
     first, *rest = zigcc.translate("zig-cc", arguments, TARGET)[0]
     assert first == "cc"
@@ -190,12 +191,12 @@ def test_the_program_answers_for_zig(program: list[str]) -> None:
     assert run(program, "zig-strip").returncode == 2
 
 
-def test_the_program_imports_nothing_that_is_not_there_already() -> None:
+def test_the_program_imports_nothing_that_takes_time() -> None:
     folder = str(Path(zigcc.__file__).parent)
     script = f"import os, sys; before = set(sys.modules); sys.path.insert(0, {folder!r}); import zigcc; "
     script += "print(*sorted(set(sys.modules) - before - {'zigcc'}))"
     done = subprocess.run([sys.executable, "-ISB", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    assert done.stdout.split() == ["__future__"]
 
 
 def test_python_3_9_understands_the_program() -> None:

@@ -1,0 +1,3 @@
+from tinyc._answer import answer
+
+__all__ = ["answer"]
