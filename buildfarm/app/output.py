@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from buildfarm.app.local import Result
 from buildfarm.app.settings import Settings
+from buildfarm.app.table import Cell, print_table
 from buildfarm.model.job import BuildJob, TestJob
 from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Tested
 from buildfarm.model.plan import Goal, LeftOut, Plan
 from buildfarm.model.wheel import Artifact, tags_of
 from buildfarm.ports import JobRow, Log
+
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as one JSON document."""
@@ -48,24 +50,22 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def plan_table(plan: Plan, console: Console) -> None:
     """A plan for a person: what will be done, what waits, what is left out and why."""
-    table = _table("job", "project", "version", "target", "why")
+    rows: list[tuple[Cell, ...]] = []
     for job in plan.jobs:
         kind = "build" if isinstance(job, BuildJob) else "test"
-        where = f"in {job.environment.name}" + (f", compiler {job.part.build.compiler}" if isinstance(job, BuildJob) else "")
-        table.add_row(kind, job.project, job.version, str(job.target), where)
-    for later in plan.later:
-        table.add_row("later", later.project, later.version, str(later.target), later.reason, style="dim")
-    for out in plan.left_out:
-        table.add_row("left out", out.project, out.version, out.target, out.reason, style="yellow")
-    console.print(table)
-
-
-def _table(*columns: str) -> Table:
-    """A table whose cells are folded, never cut: a name that is cut cannot be copied."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("version", "target"))
-    return table
+        how = f", compiler {job.part.build.compiler}, then its test" if isinstance(job, BuildJob) else ""
+        rows.append((kind, job.project, job.version, str(job.target), f"in {job.environment.name}{how}"))
+    building = {(job.project, job.version, job.target) for job in plan.jobs}
+    rows += [
+        ("later", each.project, each.version, str(each.target), Text(each.reason, "dim"))
+        for each in plan.later
+        if (each.project, each.version, each.target) not in building
+    ]
+    rows += [
+        (Text("left out", "yellow"), each.project, each.version, each.target, Text(each.reason, "yellow"))
+        for each in plan.left_out
+    ]
+    print_table(console, ("job", "project", "version", "target", "why"), rows)
 
 
 def result_json(result: Result, log: Log) -> dict[str, Any]:
@@ -121,16 +121,17 @@ def _reason(outcome: Outcome | None) -> Reason | None:
 
 def result_table(result: Result, console: Console) -> None:
     """Every wanted target with what became of it, in the order of the plan."""
-    table = _table("project", "version", "target", "result", "wheel")
-    rows = {row.job.key: row for row in result.rows}
+    by_key = {row.job.key: row for row in result.rows}
+    rows: list[tuple[Cell, ...]] = []
     for goal in sorted(result.ticked.plan.goals, key=lambda goal: (goal.project, goal.version, goal.target.python)):
-        word, style = verdict(goal, rows, result)
-        table.add_row(
-            goal.project, goal.version, str(goal.target), Text(word, style=style), goal.wheel.name if goal.wheel else ""
-        )
-    for out in result.ticked.plan.left_out:
-        table.add_row(out.project, out.version, out.target, Text(f"left out: {out.reason}", style="yellow"), "")
-    console.print(table)
+        word, style = verdict(goal, by_key, result)
+        wheel = goal.wheel.name if goal.wheel else ""
+        rows.append((goal.project, goal.version, str(goal.target), Text(word, style), wheel))
+    rows += [
+        (each.project, each.version, each.target, Text("left out", "yellow"), Text(each.reason, "yellow"))
+        for each in result.ticked.plan.left_out
+    ]
+    print_table(console, ("project", "version", "target", "result", "wheel"), rows)
 
 
 def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, str]:
@@ -152,24 +153,33 @@ def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, s
 
 def failures(result: Result, log: Log, console: Console) -> None:
     """What went wrong: the command, the end of its output, what to do, where the whole log is."""
+
+    def say(line: str, style: str = "") -> None:
+        console.print(Text(line, style), soft_wrap=True)  # a path that is broken in two cannot be copied
+
     for row in result.rows:
         reason = _reason(row.outcome)
         if row.state != "failed" or reason is None or not isinstance(row.outcome, Failed):
             continue
-        title = f"{row.job.project} {row.job.version} {row.job.target}: {row.job.kind} failed at {row.outcome.step}"
-        console.print(Text(f"\n{title}", style="bold red"))
-        console.print(Text(f"  {reason.message}"))
+        title = f"{row.job.project} {row.job.version} {row.job.target}"
+        say(f"\n{title}: {row.job.kind} failed at {row.outcome.step}", "bold red")
+        say(f"  {reason.message}")
         if reason.command:
-            console.print(Text(f"  command: {' '.join(reason.command)}", style="dim"))
+            say(f"  command: {shlex.join(reason.command)}", "dim")
         for line in reason.tail[-15:]:
-            console.print(Text(f"  | {line}", style="dim"))
-        if reason.advice:
-            console.print(Text(f"  help: {reason.advice}", style="cyan"))
+            say(f"  | {line}", "dim")
+        for line in reason.advice.splitlines():
+            say(f"  help: {line}", "cyan")
         if row.log:
-            console.print(Text(f"  log: {log.where(row.log)}"))
+            say(f"  log: {log.where(row.log)}")
     for each in result.ticked.judgements:
         if each.withheld:
-            console.print(Text(f"\n{each.wheel.name} is withheld: {each.withheld}", style="yellow"))
+            say(f"\n{each.wheel.name} is withheld: {each.withheld}", "yellow")
+    served = {goal.project for goal in result.ticked.plan.goals}
+    for out in result.ticked.plan.left_out:
+        if out.project not in served:
+            say(f"\n{out.project} {out.version}".rstrip() + f": nothing was built for {out.target}", "bold red")
+            say(f"  {out.reason}")
 
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:

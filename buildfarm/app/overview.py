@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from buildfarm.app.table import print_table
 from buildfarm.app.wiring import Site
 from buildfarm.farm.why import Story
 from buildfarm.model.canonical import to_plain
@@ -71,16 +72,22 @@ def status_json(site: Site) -> dict[str, Any]:
 def status_table(site: Site, console: Console) -> None:
     """The same for a person."""
     rows = site.farm.jobs.rows()
-    table = Table("key", "job", "project", "version", "target", "state", box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        colour = {"succeeded": "green", "failed": "red"}.get(row.state, "yellow")
-        step = f" at {row.outcome.step}" if isinstance(row.outcome, Failed) else ""
-        state = f"[{colour}]{row.state}{step}[/]"
-        table.add_row(row.job.key[:12], row.job.kind, row.job.project, row.job.version, str(row.job.target), state)
-    console.print(table)
+    print_table(
+        console,
+        ("state", "job", "project", "version", "target", "key"),
+        (
+            (_state(row), row.job.kind, row.job.project, row.job.version, str(row.job.target), row.job.key[:12])
+            for row in rows
+        ),
+    )
     states = Counter(row.state for row in rows)
     published = Counter(each.state for each in site.farm.events.publications())
-    console.print(f"{len(site.farm.requests.open_requests())} open requests; jobs: {_counts(states)}; files: {_counts(published)}")
+    console.print(f"{len(site.farm.requests.open_requests())} open requests; jobs: {_counts(states)}; files: {_counts(published)}", soft_wrap=True, highlight=False)
+
+
+def _state(row: JobRow) -> Text:
+    step = f" at {row.outcome.step}" if isinstance(row.outcome, Failed) else ""
+    return Text(row.state + step, {"succeeded": "green", "failed": "red"}.get(row.state, "yellow"))
 
 
 def _counts(counter: Counter[str]) -> str:

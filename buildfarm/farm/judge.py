@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from buildfarm.attempt import claim_of
@@ -40,12 +40,11 @@ def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgeme
     judgements = tuple(
         _judge(wheel, goals, reports, farm.learning.failed(request.id)) for wheel, goals in _by_wheel(plan.goals)
     )
+    judgements = _hold_together(request, plan, judgements)
     builds = {row.job.key: row for row in farm.jobs.rows(request.id, frozenset({"succeeded"}))}
-    held = _held_versions(request, plan, judgements)
     for judgement in judgements:
-        first = judgement.goals[0]
-        if judgement.good and (first.project, first.version) not in held:
-            _want(farm, request, judgement, builds[first.build])
+        if judgement.good:
+            _want(farm, request, judgement, builds[judgement.goals[0].build])
     return judgements
 
 
@@ -74,14 +73,21 @@ def _judge(
     return Judgement(wheel=wheel, goals=goals)
 
 
-def _held_versions(request: BuildRequest, plan: Plan, judgements: Iterable[Judgement]) -> set[tuple[str, str]]:
-    """Versions of recipes that say ``publish: {all_targets: true}`` and have a target that is not good yet."""
-    strict = {recipe.name for recipe in request.recipes if recipe.publish.all_targets}
-    unready = {(goal.project, goal.version) for each in judgements if not each.good for goal in each.goals}
-    unready |= {(goal.project, goal.version) for goal in plan.goals if goal.wheel is None}
-    unready |= {(each.project, each.version) for each in plan.later}
-    unready |= {(each.project, each.version) for each in plan.left_out}
-    return {(project, version) for project, version in unready if project in strict}
+def _hold_together(request: BuildRequest, plan: Plan, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+    """Where a recipe says ``publish: {all_targets: true}``, good wheels wait until all of their version are good."""
+    together = {recipe.name for recipe in request.recipes if recipe.publish.all_targets}
+    unready = {(goal.project, goal.version): goal.target for each in judgements if not each.good for goal in each.goals}
+    unready |= {(goal.project, goal.version): goal.target for goal in plan.goals if goal.wheel is None}
+    unready |= {(each.project, each.version): each.target for each in plan.later}
+
+    def held(judgement: Judgement) -> Judgement:
+        first = judgement.goals[0]
+        target = unready.get((first.project, first.version))
+        if not judgement.good or first.project not in together or target is None:
+            return judgement
+        return replace(judgement, withheld=f"publish.all_targets: {target} is not good")
+
+    return tuple(map(held, judgements))
 
 
 def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: JobRow) -> None:

@@ -359,14 +359,45 @@ def test_the_most_urgent_go_first_then_the_oldest(ledger: Ledger) -> None:
     assert [lease(ledger).job for _ in range(4)] == [build(2), build(4), build(3), build(1)]
 
 
-def test_what_was_cancelled_is_not_leased_and_a_running_attempt_is_told(ledger: Ledger) -> None:
-    queue(ledger, build(1), build(2))
-    running = lease(ledger)
-    execute(ledger, update(t.jobs).values(cancel=True))
-    assert ledger.claims.heartbeat(running) is Beat.CANCEL
+def test_what_waits_is_cancelled_at_once(ledger: Ledger) -> None:
+    queue(ledger, build(1))
+    ask(ledger, build(2))
+    for number in (1, 2):
+        assert ledger.jobs.cancel(build(number).key, "ann")
+        assert not ledger.jobs.cancel(build(number).key, "ann")
+    assert [(row.state, row.outcome) for row in ledger.jobs.rows()] == [("cancelled", Cancelled())] * 2
     assert ledger.claims.claim(WORKER) is None
-    assert ledger.claims.finish(running, Cancelled())
-    assert [row.state for row in ledger.jobs.rows()] == ["cancelled", "queued"]
+    assert {row.who for row in execute(ledger, select(t.transitions)) if row.after == "cancelled"} == {"ann"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Cancelled(), "cancelled"),
+        (LOST, "cancelled"),
+        (HandedBack(), "cancelled"),
+        (Wanting(requirements=("cython",)), "cancelled"),
+        (built(), "succeeded"),
+        (NO_BINARY, "failed"),
+    ],
+)
+def test_what_runs_is_told_to_end_and_never_waits_again(ledger: Ledger, outcome: Outcome, state: str) -> None:
+    queue(ledger, build())
+    running = lease(ledger)
+    assert ledger.jobs.cancel(build().key, "ann")
+    assert only(ledger).state == "running"
+    assert ledger.claims.heartbeat(running) is Beat.CANCEL
+    assert ledger.claims.finish(running, outcome)
+    assert only(ledger).state == state
+    assert not ledger.jobs.cancel(build().key, "ann")
+
+
+def test_what_was_cancelled_and_lost_its_worker_is_reaped_as_cancelled(ledger: Ledger) -> None:
+    queue(ledger, build())
+    lease(ledger, replace(WORKER, name="local-1"))
+    ledger.jobs.cancel(build().key, "ann")
+    assert ledger.jobs.reap(frozenset()) == 1
+    assert only(ledger).state == "cancelled"
 
 
 def test_heartbeats_extend_the_lease_and_note_the_steps(ledger: Ledger) -> None:
@@ -651,9 +682,9 @@ class Life(RuleBasedStateMachine):
     def reaped(self, live: set[str]) -> None:
         self.ledger.jobs.reap(frozenset(live))
 
-    @rule(cancel=st.booleans(), number=st.integers(0, 2))
-    def cancelled(self, cancel: bool, number: int) -> None:
-        execute(self.ledger, update(t.jobs).where(t.jobs.c.key == self.jobs[number].key).values(cancel=cancel))
+    @rule(number=st.integers(0, 2))
+    def cancelled(self, number: int) -> None:
+        self.ledger.jobs.cancel(self.jobs[number].key, "somebody")
 
     def held(self, leased: Lease) -> bool:
         (row,) = (row for row in self.ledger.jobs.rows() if row.job.key == leased.job.key)
@@ -677,6 +708,7 @@ class Life(RuleBasedStateMachine):
             assert tokens == list(range(1, job.token + 1))
             still_open = [each.token for each in attempts if each.job == job.id and each.ended is None]
             assert still_open == ([job.token] if job.state == "running" else [])
+            assert not job.cancel or job.state not in ("pending", "queued")
             assert 0 <= job.tries <= 3
             assert 0 <= job.asked <= 3
 

@@ -55,13 +55,12 @@ class Tools:
 
 def versions() -> dict[str, str]:
     """Versions of the tools that make bytes, by name, as they enter the keys of build jobs. Installs nothing."""
-    pins = dict(line.split("==") for line in PINS.splitlines() if line and not line.startswith("#"))
-    return {name: version for name, version in pins.items() if name not in _NO_BYTES} | {"zigcc": zigcc.RULES}
+    return {name: version for name, version in _pins().items() if name not in _NO_BYTES}
 
 
 def pinned() -> str:
     """Digest of all our tools, for definitions of environments: 16 hex digits."""
-    return digest([PINS, zigcc.RULES])[:16]
+    return digest(_pins())[:16]
 
 
 def install(
@@ -119,6 +118,11 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         yield
     finally:
         os.close(file)
+
+
+def _pins() -> dict[str, str]:
+    pins = dict(line.split("==") for line in PINS.splitlines() if not line.startswith("#"))
+    return {**pins, "zigcc": zigcc.RULES}
 
 
 def _line(message: str) -> Progress:

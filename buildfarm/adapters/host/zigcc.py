@@ -39,7 +39,7 @@ _LD_DROPPED = frozenset(
     """-Bsymbolic-functions --warn-common --push-state --pop-state --relax --no-relax --demangle --no-demangle --stats
     --no-keep-memory --reduce-memory-overheads --threads --no-threads -t --trace --verbose --cref --add-needed
     --no-add-needed --copy-dt-needed-entries --no-copy-dt-needed-entries --no-warn-mismatch --no-warn-search-mismatch
-    --no-ld-generated-unwind-info --gdb-index --no-rosegment --no-export-dynamic -X -O1 -O2 --icf --pack-dyn-relocs
+    --no-ld-generated-unwind-info --gdb-index --no-rosegment --no-export-dynamic -X --icf --pack-dyn-relocs
     --package-metadata --orphan-handling --plugin-opt -plugin-opt""".split()
 )
 _LD_DROPPED_PAIRS = frozenset(("-Map", "-rpath-link", "--rpath-link", "-m"))
@@ -71,15 +71,15 @@ def translate(tool: str, argv: Sequence[str], target: str, root: str = "") -> tu
     words = list(_words(iter(_expanded(argv))))
     linking = not any(word[0] in _NO_LINK for word in words)
     compiling = not linking or any(word[0] in ("-x", "-") or word[0].endswith(_SOURCES) for word in words)
-    notes: list[str] = []
-    arguments = list(_arguments(words, notes))
     if compiling:
         ours = ["-fno-sanitize=undefined"]  # without -O, zig asks for calls that only its own programs can answer
         ours += ["-D__STDC_NO_THREADS__=1"] if _has_no_threads(target) else []
         ours += [f"-ffile-prefix-map={root}=/buildfarm"] if root else []
     else:
         ours = ["-O2"]
-        arguments = [argument for argument in arguments if not _chooses_runtime(argument)]
+        words = [word for word in words if not _chooses_runtime(word[0])]
+    notes: list[str] = []
+    arguments = list(_arguments(words, notes))
     if linking and "-r" not in arguments:
         arguments.append("-s")  # else every C++ module carries 5 MB of libc++'s debug data
     return [TOOLS[tool], "-target", target, *ours, *arguments], tuple(dict.fromkeys(notes))
@@ -152,7 +152,7 @@ def _linker(tokens: list[str], notes: list[str]) -> Iterator[str]:
             notes.append("-Wl," + token + ("," + next(rest, "") if separate else ""))
         elif name in _LD_DROPPED_PAIRS and not equals:
             next(rest, "")
-        elif name in _LD_DROPPED or name in _LD_DROPPED_PAIRS or token.startswith("-melf"):
+        elif name in _LD_DROPPED or name in _LD_DROPPED_PAIRS or token.startswith(("-melf", "-O")):
             continue
         elif name == "-z":
             yield from _keyword(next(rest, ""), notes)
@@ -175,11 +175,9 @@ def _keyword(keyword: str, notes: list[str]) -> tuple[str, ...]:
     return () if keyword in _Z_DROPPED or keyword in _Z_MEANING else ("-Xlinker", "-z", "-Xlinker", keyword)
 
 
-def _chooses_runtime(argument: str) -> bool:
+def _chooses_runtime(option: str) -> bool:
     """Options for code: at a link of objects they only choose a variety of zig's runtime, and each takes a minute."""
-    if argument in ("-m32", "-m64"):
-        return False
-    return argument.startswith(_FOR_CODE)
+    return option.startswith(_FOR_CODE) and option not in ("-m32", "-m64")
 
 
 def _has_no_threads(target: str) -> bool:

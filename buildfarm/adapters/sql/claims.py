@@ -86,6 +86,8 @@ class SqlClaims:
                 return False
             if isinstance(outcome, Lost):
                 return lose(tx, row, outcome.message)
+            if row.cancel and isinstance(outcome, HandedBack | Wanting):
+                outcome = Cancelled()  # it would wait for a worker for ever
             written = plain.tagged(outcome)
             tx.connection.execute(
                 update(t.attempts).where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=written)

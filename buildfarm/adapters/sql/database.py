@@ -77,12 +77,12 @@ def _sqlite(url: str) -> Engine:
         engine = create_engine(url, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: object, _record: object) -> None:
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
         # The driver's own implicit BEGIN comes too late and is not IMMEDIATE: two claims would both read, then one fail.
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        _log_ahead(connection)  # type: ignore[arg-type]
+        connection.isolation_level = None
+        _log_ahead(connection)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+            connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -31,7 +31,7 @@ from buildfarm.farm.why import why
 from buildfarm.farm.work import Workplace, work_one
 from buildfarm.model.job import BuildRequest, Environment, Worker
 from buildfarm.model.outcome import Failed
-from buildfarm.model.recipe import Build, Override, Recipe, Requires, Test
+from buildfarm.model.recipe import Build, Override, Publish, Recipe, Requires, Test
 from buildfarm.model.session import Command
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import TestReport
@@ -100,9 +100,11 @@ class Machine:
             request = json.loads(files["/buildfarm/work/request.json"])
             made = self.build(request)
             if isinstance(made, bytes):
-                name = zipfile.ZipFile(io.BytesIO(made)).namelist()[0].removesuffix(".py")
-                files[f"/buildfarm/dist/{name}-1.0-py3-none-any.whl"] = made
-                made = {"wheel": f"{name}-1.0-py3-none-any.whl"}
+                archive = zipfile.ZipFile(io.BytesIO(made))
+                name = archive.namelist()[0].removesuffix(".py")
+                tag = archive.read(f"{name}-1.0.dist-info/WHEEL").decode().rpartition("Tag: ")[2].strip()
+                files[f"/buildfarm/dist/{name}-1.0-{tag}.whl"] = made
+                made = {"wheel": f"{name}-1.0-{tag}.whl"}
             elif "exit" in made:
                 return int(str(made["exit"])), b"error: no such thing\n"
             files["/buildfarm/work/hook.json"] = json.dumps(made).encode()
@@ -320,6 +322,16 @@ def test_a_test_that_ends_while_the_tick_judges_is_judged_by_the_next() -> None:
 
     farm.coordinator = replace(farm.coordinator, learning=Learning(farm.ledger.database))
     farm.build(DEMO)
+    assert farm.page()
+
+
+def test_with_all_targets_nothing_is_published_before_everything_is_good() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0", "cp311-none-any")), abis=("cp311", "cp312"))
+    recipe = replace(DEMO, publish=Publish(all_targets=True))
+    ticked = farm.build(recipe)
+    assert not farm.page()
+    assert ["publish.all_targets" in each.withheld for each in ticked.judgements] == [True]
+    farm.build(replace(recipe, publish=Publish()))
     assert farm.page()
 
 

@@ -64,7 +64,7 @@ def frozen_values() -> Iterator[type]:
 
 @pytest.mark.parametrize("kind", list(frozen_values()))
 def test_every_frozen_value_comes_back(kind: type) -> None:
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(values(kind))
     def comes_back(value: object) -> None:
         assert from_plain(kind, json.loads(canonical(value))) == value

@@ -406,7 +406,7 @@ def tags(job: BuildJob) -> tuple[str, ...]:
     return (f"{own}-{job.target.abi}-{platform}", *abi3, "py3-none-any")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(), st.data())
 def test_planning_with_growing_facts_ends_and_forgets_no_target(grown: World, data: st.DataObject) -> None:
     wanted = {

@@ -22,13 +22,7 @@ from buildfarm.steps.install import install, make_venv
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "build.txt"
 ROOT = "/home of/s"  # a blank in the path of a session must not make two words
-LAYOUT = Layout(
-    root=ROOT,
-    **{name: f"{ROOT}/{name}" for name in ("source", "wheelhouse", "dist", "repaired", "venv", "scripts", "work")},
-    python="/usr/bin/python3.11",
-    venv_python=f"{ROOT}/venv/bin/python",
-    tools={"uv": ("/opt/uv",)},
-)
+LAYOUT = Layout.at(ROOT, python="/usr/bin/python3.11", tools={"uv": ("/opt/uv",)})
 TARGET = Target.parse("cp311-manylinux_2_17_x86_64")
 JOB = BuildJob(
     project="demo",

@@ -20,11 +20,9 @@ from buildfarm.model.wheel import Artifact
 from buildfarm.steps.repair import is_pure, repair, repair_failure, stamp
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "repair.txt"
-LAYOUT = Layout(
-    root="/s",
-    **{name: f"/s/{name}" for name in ("source", "wheelhouse", "dist", "repaired", "venv", "scripts", "work")},
+LAYOUT = Layout.at(
+    "/s",
     python="/usr/bin/python3.11",
-    venv_python="/s/venv/bin/python",
     tools={"auditwheel": ("/opt/python", "-m", "auditwheel"), "wheel": ("/opt/python", "-m", "wheel")},
 )
 WHEEL = "/s/dist/demo-1.0-cp311-cp311-linux_x86_64.whl"

@@ -20,13 +20,7 @@ from buildfarm.steps.test import call_imports, commands, files, imports_request,
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "test.txt"
 ROOT = "/home of/s"
-LAYOUT = Layout(
-    root=ROOT,
-    **{name: f"{ROOT}/{name}" for name in ("source", "wheelhouse", "dist", "repaired", "venv", "scripts", "work")},
-    python="/usr/bin/python3.11",
-    venv_python=f"{ROOT}/venv/bin/python",
-    tools={},
-)
+LAYOUT = Layout.at(ROOT, python="/usr/bin/python3.11", tools={})
 TEST = Test(
     run=("python -m pytest --rootdir {work} -k 'a or {{b}}'", "./smoke.sh"),
     folder="tests",
