@@ -1,3 +1,5 @@
-"""buildfarm turns (recipe, target) into a repaired, verified, tested wheel on your own index, exactly once, and can say why."""
+"""buildfarm turns (recipe, target) into a repaired, verified, tested wheel on your own index, exactly once, and can
+say why.
+"""
 
 __version__ = "0.1.0"

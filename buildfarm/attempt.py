@@ -102,7 +102,12 @@ def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> Built
 def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel:
     layout, path = session.layout, built.path
     if not repair_step.is_pure(path):
-        _run(session, repair_step.repair(job, layout, path), Step.REPAIR, lambda done: repair_step.repair_failure(job, done))
+        _run(
+            session,
+            repair_step.repair(job, layout, path),
+            Step.REPAIR,
+            lambda done: repair_step.repair_failure(job, done),
+        )
         # A failed repair leaves a wheel behind: only exit code 0 and exactly one output count.
         path = _only_wheel(session, layout.repaired, Step.REPAIR).path
     if job.build_tag:
@@ -113,7 +118,9 @@ def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel
 
 
 def claim_of(job: BuildJob, root: str = "") -> Claim:
-    """What a wheel of this job must be true to; the coordinator, who knows no session's ``root``, verifies with the same."""
+    """What a wheel of this job must be true to; the coordinator, who knows no session's ``root``, verifies with the
+    same.
+    """
     return Claim(
         project=job.project,
         version=job.version,
@@ -153,16 +160,7 @@ def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestRep
         raise _failed(done, Step.TEST)
     answer = test_step.read_imports(_read(session, store, f"{layout.work}/imports.json", done, Step.TEST))
     if answer.failures:
-        raise StepFailed(
-            Step.TEST,
-            Reason(
-                code="import",
-                message="the wheel is installed but " + "; ".join(answer.failures),
-                advice="add what is missing to the project's requirements or to tests: requires; the traceback is in the log",
-                command=done.command.argv,
-                tail=done.tail,
-            ),
-        )
+        raise StepFailed(Step.TEST, test_step.import_failure(answer.failures, done))
     return TestReport(
         verdict=Verdict.PASSED,
         reason="; ".join(answer.notes),
@@ -248,4 +246,6 @@ def _only_wheel(session: Session, folder: str, step: Step) -> BuiltWheel:
 
 
 def _say(bench: Bench, lease: Lease, step: Step, message: str) -> None:
-    bench.report(Progress(job=f"{lease.job.project} {lease.job.version} {lease.job.target}", step=step, message=message))
+    bench.report(
+        Progress(job=f"{lease.job.project} {lease.job.version} {lease.job.target}", step=step, message=message)
+    )

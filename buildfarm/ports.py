@@ -1,7 +1,8 @@
 """The seams: Protocols of two to five methods. A docstring is what an implementer promises.
 
-Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Sources, Resolver, Tree,
-Bell, Owners. ``adapters.memory`` implements them all; ``tests/contract`` holds every adapter to the same promises.
+Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Sources, Resolver,
+Tree, Bell, Owners. ``adapters.memory`` implements them all; ``tests/contract`` holds every adapter to the same
+promises.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Claims(Protocol):
         """
 
     def heartbeat(self, lease: Lease, step: str = "") -> Beat:
-        """Extend the lease and note the step that began. ``FENCED``: it is no longer the worker's; ``CANCEL``: end the job."""
+        """Extend the lease and note the step that began. ``FENCED``: it is no longer the worker's; ``CANCEL``: end the
+        job.
+        """
 
     def finish(self, lease: Lease, outcome: Outcome) -> bool:
         """Record how the attempt ended, with what follows, in one transaction; False when the lease was fenced.
@@ -91,7 +94,8 @@ class Session(Protocol):
     def put(self, at: str, content: Content) -> None:
         """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.
 
-        Refuses a path outside the session's root (``FarmError``), an archive that is not safe (``StepFailed`` at prepare).
+        Refuses a path outside the session's root (``FarmError``), an archive that is not safe (``StepFailed`` at
+        prepare).
         """
 
     def run(self, command: Command) -> Completed:
@@ -111,7 +115,9 @@ class Runner(Protocol):
         """A clean session. On leaving, every process that it started is dead and its folder gone, whatever happened."""
 
     def sweep(self, live: frozenset[str]) -> tuple[str, ...]:
-        """Remove what sessions of owners not in ``live`` left: processes first, then folders. Answers the attempts swept."""
+        """Remove what sessions of owners not in ``live`` left: processes first, then folders. Answers the attempts
+        swept.
+        """
 
 
 # ------------------------------------------------------------------------------------------- coordinator side
@@ -121,7 +127,8 @@ class Runner(Protocol):
 class JobRow:
     """A job as the ledger has it.
 
-    ``wishes`` are the requirements that its build hook asked for; ``log`` names its last attempt; ``seconds`` is how long that ran.
+    ``wishes`` are the requirements that its build hook asked for; ``log`` names its last attempt; ``seconds`` is how
+    long that ran.
     """
 
     job: Job
@@ -194,14 +201,18 @@ class Jobs(Protocol):
         """pending | queued → cancelled; a running job is told by its heartbeat. False for one that has ended."""
 
     def reap(self, live: frozenset[str]) -> int:
-        """running → queued (or failed(infra) at the limit) for leases that lapsed or whose local owner is not in ``live``."""
+        """running → queued (or failed(infra) at the limit) for leases that lapsed or whose local owner is not in
+        ``live``.
+        """
 
 
 class Locks(Protocol):
     """What was pinned, locked and learnt: written once, kept until somebody raises the generation."""
 
     def pin(self, name: str, version: str, source: KnownSource) -> KnownSource:
-        """Record the source of a version; the first pin wins and is answered. Raises ``RecipeError`` when another hash is offered."""
+        """Record the source of a version; the first pin wins and is answered. Raises ``RecipeError`` when another hash
+        is offered.
+        """
 
     def pinned(self, names: Iterable[str]) -> Mapping[tuple[str, str], KnownSource]:
         """All pins of those projects, by name and version."""
@@ -217,7 +228,8 @@ class Events(Protocol):
     """Publications and the events that pages are made of."""
 
     def want(self, publication: Publication) -> bool:
-        """Insert it as wanted; False when these bytes were wanted before, or when the index has the name with other bytes.
+        """Insert it as wanted; False when these bytes were wanted before, or when the index has the name with other
+        bytes.
 
         The latter is kept as a conflict, never an overwrite.
         """
@@ -266,7 +278,9 @@ class Learning(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One file that upstream offers. ``sha256`` is empty where the index does not tell; ``origin`` a URL or absolute path."""
+    """One file that upstream offers. ``sha256`` is empty where the index does not tell; ``origin`` a URL or absolute
+    path.
+    """
 
     filename: str
     origin: str
@@ -280,7 +294,8 @@ class Sources(Protocol):
     """Where sources and locked wheels come from. The only port with network, besides the resolver."""
 
     def releases(self, project: str) -> Mapping[str, Offer]:
-        """sdists of a project by normalised version, the best one where there are several; empty for an unknown project.
+        """sdists of a project by normalised version, the best one where there are several; empty for an unknown
+        project.
 
         Raises ``Unavailable`` when upstream cannot be asked.
         """
@@ -289,7 +304,9 @@ class Sources(Protocol):
         """Bring a file into the store. With a hash given, other bytes are refused (``Unavailable``, code ``hash``)."""
 
     def local(self, recipe: Recipe) -> tuple[str, KnownSource]:
-        """Version (empty where only running its code would tell) and source of a ``PathSource``: an sdist, or a folder packed into one."""
+        """Version (empty where only running its code would tell) and source of a ``PathSource``: an sdist, or a folder
+        packed into one.
+        """
 
     def look(self, artifact: Artifact) -> KnownSource:
         """What the files of a fetched source tell, its origin left empty.

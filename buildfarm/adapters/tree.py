@@ -15,9 +15,7 @@ from buildfarm.model.wheel import Artifact
 class FileTree:
     """A ``ports.Tree`` in a folder; ``locate`` gives the store's path of a sha256."""
 
-    def __init__(
-        self, folder: Path, locate: Callable[[str], Path], crash: durable.Crash = durable.no_crash
-    ) -> None:
+    def __init__(self, folder: Path, locate: Callable[[str], Path], crash: durable.Crash = durable.no_crash) -> None:
         self._folder = folder
         self._locate = locate
         self._crash = crash

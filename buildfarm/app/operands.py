@@ -1,4 +1,6 @@
-"""What a person names on the command line → recipes: recipe files, folders of them, requirements files, requirements, local paths."""
+"""What a person names on the command line → recipes: recipe files, folders of them, requirements files, requirements,
+local paths.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Read:
 
 
 def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) -> Read:
-    """Read all that was named; ``files`` are requirements files, ``recipes`` the folder that bare names are looked up in."""
+    """Read all that was named; ``files`` are requirements files, ``recipes`` the folder that bare names are looked up
+    in.
+    """
     found = Read()
     for operand in operands:
         found += _operand(operand, recipes)
@@ -58,7 +62,8 @@ def read_recipe_file(path: Path) -> Read:
         return _trouble(str(path), f"cannot be read: {error}", "name a UTF-8 text file")
     parsed = parse_recipe(text, file=str(path), folder=str(path.parent.absolute()))
     return Read(
-        recipes=(parsed.recipe,) if parsed.recipe else (), diagnostics=tuple((each, text) for each in parsed.diagnostics)
+        recipes=(parsed.recipe,) if parsed.recipe else (),
+        diagnostics=tuple((each, text) for each in parsed.diagnostics),
     )
 
 
@@ -118,7 +123,8 @@ def _requirements_file(path: Path, recipes: Path) -> Read:
 
 
 def _from_folder(wish: Recipe, recipes: Path) -> Read:
-    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish itself."""
+    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish itself.
+    """
     path = recipes / f"{wish.name}.yaml"
     if not path.is_file():
         return Read(recipes=(wish,))

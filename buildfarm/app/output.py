@@ -172,8 +172,9 @@ def failures(result: Result, log: Log, console: Console) -> None:
             say(f"  help: {line}", "cyan")
         if row.log:
             say(f"  log: {log.where(row.log)}")
+    told = {row.job.wheel for row in result.rows if isinstance(row.job, TestJob) and row.state == "failed"}
     for each in result.ticked.judgements:
-        if each.withheld:
+        if each.withheld and each.wheel not in told:
             say(f"\n{each.wheel.name} is withheld: {each.withheld}", "yellow")
     served = {goal.project for goal in result.ticked.plan.goals}
     for out in result.ticked.plan.left_out:

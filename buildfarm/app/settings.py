@@ -1,4 +1,6 @@
-"""Settings: defaults, ``farm.yaml``, ``BUILDFARM_…`` variables, options; in that order, later wins. The one place that reads them."""
+"""Settings: defaults, ``farm.yaml``, ``BUILDFARM_…`` variables, options; in that order, later wins. The one place that
+reads them.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,10 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], folder: Path, options: Mapping[str, object]) -> Settings:
-    """Merge every source; raises ``RecipeError`` that names the file, the key and what is allowed, all errors at once."""
+    """Merge every source; raises ``RecipeError`` that names the file, the key and what is allowed, all errors at once.
+    """
     values: dict[str, object] = {"home": Path(platformdirs.user_data_dir("buildfarm"))}
-    origins = {name: "default" for name in _names()}
+    origins = dict.fromkeys(_names(), "default")
     errors: list[str] = []
 
     def take(found: Mapping[str, object], origin: str) -> None:

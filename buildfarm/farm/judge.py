@@ -110,7 +110,9 @@ def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: J
         index=request.index, project=goal.project, version=goal.version, artifact=wheel, content=verified.content
     )
     if not farm.events.want(wanted):
-        farm.report(Progress(job=wheel.name, step="publish", message="CONFLICT: the index has this name with other bytes"))
+        farm.report(
+            Progress(job=wheel.name, step="publish", message="CONFLICT: the index has this name with other bytes")
+        )
 
 
 def _verify_again(farm: Coordinator, wheel: Artifact, job: BuildJob) -> VerifiedWheel:

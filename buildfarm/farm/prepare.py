@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.job import BuildJob, Input, Lock, SourcePin, TestJob
+from buildfarm.model.target import Target
 from buildfarm.ports import JobRow, Progress
 from buildfarm.verify.wheelfile import read_wheel
 
@@ -59,7 +62,8 @@ def _build_inputs(
 def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
     with farm.store.open(job.wheel.sha256) as content:
         runtime = read_wheel(job.wheel.name, content).metadata.requires_dist
-    requirements = (*runtime, *(text for test in job.tests for text in test.requires))
+    needed = (text for text in runtime if not _for_an_extra(text, job.target))
+    requirements = (*needed, *(text for test in job.tests for text in test.requires))
     try:
         lock = _locked(farm, job.key, requirements, job, job.index)
     except Unavailable as unavailable:
@@ -70,15 +74,29 @@ def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
     return (*source, *wheels, Input(role="wheel", artifact=job.wheel))
 
 
-def _locked(
-    farm: Coordinator, key: str, requirements: tuple[str, ...], job: BuildJob | TestJob, index: str
-) -> Lock:
+def _for_an_extra(requirement: str, target: Target) -> bool:
+    """Whether only an extra asks for it (PEP 508): such a list may be long, and name what no index has."""
+    try:
+        marker = Requirement(requirement).marker
+    except InvalidRequirement:  # the resolver says so
+        return False
+    python = "{}.{}".format(*target.python)
+    return (
+        "extra" in str(marker) and marker is not None and not marker.evaluate({"extra": "", "python_version": python})
+    )
+
+
+def _locked(farm: Coordinator, key: str, requirements: tuple[str, ...], job: BuildJob | TestJob, index: str) -> Lock:
     if not requirements:
         return Lock()
     kept = farm.locks.kept(key)
     if kept is None:
         farm.report(
-            Progress(job=f"{job.project} {job.version} {job.target}", step="prepare", message="locking " + ", ".join(requirements))
+            Progress(
+                job=f"{job.project} {job.version} {job.target}",
+                step="prepare",
+                message="locking " + ", ".join(requirements),
+            )
         )
         kept = farm.locks.keep(key, farm.resolver.lock(requirements, job.environment, index))
     return kept

@@ -21,7 +21,9 @@ def publish(farm: Coordinator) -> int:
         if _place(farm, publication):
             render(farm)
             farm.events.settle(publication, "published")
-            farm.report(Progress(job=publication.artifact.name, step="publish", message=f"published on {publication.index}"))
+            farm.report(
+                Progress(job=publication.artifact.name, step="publish", message=f"published on {publication.index}")
+            )
             done += 1
         else:
             note = "a file of that name with other bytes lies in the tree"

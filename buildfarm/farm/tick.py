@@ -41,17 +41,19 @@ def tick(farm: Coordinator, only: int | None = None) -> Mapping[int, Ticked]:
 
 
 def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
-    """Expand, prepare, judge and publish; close the request when nothing is left to do for it."""
+    """Expand, prepare, judge and publish; close the request when nothing more can happen for it."""
     plan = expand(farm, request)
     if pending := farm.jobs.rows(request.id, PENDING):
         prepare(farm, request.index, pending)
         plan = expand(farm, request)  # a job that could not be prepared frees others
-    # Asked before it is judged: what ends after this line is judged by the next tick, and only then is all done.
+    # Asked before it is planned and judged: what ends after this line is for the next tick, and only then is all done.
     idle = not farm.jobs.rows(request.id, UNFINISHED)
+    if idle and plan.later:
+        plan = expand(farm, request)
     judgements = judge(farm, request, plan)
     if publish(farm):
         plan = expand(farm, request)  # what is published now may be what another job needs
-    done = idle and not plan.later and not farm.jobs.rows(request.id, UNFINISHED)
+    done = idle and not farm.jobs.rows(request.id, UNFINISHED)
     if done:
         farm.requests.close(request.id)
-    return Ticked(plan=plan, judgements=judgements, done=done)
+    return Ticked(plan=plan.settled() if done else plan, judgements=judgements, done=done)

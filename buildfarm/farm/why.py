@@ -37,9 +37,7 @@ def why(farm: Coordinator, wheel: str) -> tuple[Story, ...]:
                 if isinstance(each.job, TestJob) and each.job.wheel.sha256 == row.outcome.wheel.artifact.sha256
             ),
             publications=tuple(
-                each
-                for each in farm.events.publications()
-                if each.artifact.sha256 == row.outcome.wheel.artifact.sha256
+                each for each in farm.events.publications() if each.artifact.sha256 == row.outcome.wheel.artifact.sha256
             ),
         )
         for row in rows

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
-Plain = Any  # None | bool | int | float | str | list[Plain] | dict[str, Plain]; mypy has no recursive answer worth its noise
+Plain = Any  # None | bool | int | float | str | list[Plain] | dict[str, Plain]
 
 
 def to_plain(value: object) -> Plain:
@@ -39,8 +39,10 @@ def to_plain(value: object) -> Plain:
 
 
 def from_plain(wanted: type[T], plain: Plain) -> T:
-    """The inverse of ``to_plain`` for a known type; raises ``TypeError`` or ``KeyError`` for plain data of another shape."""
-    return typing.cast(T, _read(wanted, plain))
+    """The inverse of ``to_plain`` for a known type; raises ``TypeError`` or ``KeyError`` for plain data of another
+    shape.
+    """
+    return typing.cast("T", _read(wanted, plain))
 
 
 def canonical(value: object) -> bytes:

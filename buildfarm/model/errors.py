@@ -29,7 +29,7 @@ class FarmError(BuildfarmError):
     exit_code = 3
 
 
-class StepFailed(BuildfarmError):  # noqa: N818 - the domain's word
+class StepFailed(BuildfarmError):
     """A step of an attempt found that the package cannot be built; becomes ``Failed`` at the end of the story."""
 
     exit_code = 1
@@ -40,7 +40,7 @@ class StepFailed(BuildfarmError):  # noqa: N818 - the domain's word
         self.reason = reason
 
 
-class Wants(BuildfarmError):  # noqa: N818 - the domain's word
+class Wants(BuildfarmError):
     """A PEP 517 hook asked for requirements that the lock does not hold: no failure, the job is leased anew."""
 
     def __init__(self, requirements: tuple[str, ...]) -> None:
@@ -48,7 +48,7 @@ class Wants(BuildfarmError):  # noqa: N818 - the domain's word
         self.requirements = requirements
 
 
-class Stopped(BuildfarmError):  # noqa: N818 - the domain's word
+class Stopped(BuildfarmError):
     """The attempt was told to end: cancelled, fenced, or handed back. Its result, if any, is thrown away."""
 
 

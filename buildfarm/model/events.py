@@ -11,7 +11,8 @@ from buildfarm.model.wheel import Artifact
 class FilePublished:
     """A distribution came onto the index.
 
-    ``metadata_sha256`` is of the core metadata file beside it (PEP 658, 714); ``uploaded`` is ISO 8601 UTC with a Z (PEP 700).
+    ``metadata_sha256`` is of the core metadata file beside it (PEP 658, 714); ``uploaded`` is ISO 8601 UTC with a Z
+    (PEP 700).
     """
 
     project: str

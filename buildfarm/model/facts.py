@@ -9,7 +9,6 @@ from buildfarm.model.job import Environment, SourcePin
 from buildfarm.model.outcome import Reason
 from buildfarm.model.wheel import Artifact
 
-
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 """What PEP 517 says to use where no build backend is named."""
 
@@ -40,10 +39,10 @@ class KnownWheel:
 class Facts:
     """Everything ``plan.expand`` may ask.
 
-    ``versions``: recipe name → the exact versions its request stands for; ``sources``: (name, version) → its source, or the
-    reason why there is none; ``wheels``: key of a build job → its wheel; ``failed``: keys of jobs that ended badly;
-    ``published``: (name, version) → wheels on the request's index;
-    ``last``: name → the wheel of the project that was verified last.
+    ``versions``: recipe name → the exact versions its request stands for; ``sources``: (name, version) → its source,
+    or the reason why there is none; ``wheels``: key of a build job → its wheel; ``failed``: keys of jobs that ended
+    badly; ``published``: (name, version) → wheels on the request's index; ``last``: name → the wheel of the project
+    that was verified last.
     """
 
     environments: tuple[Environment, ...] = ()

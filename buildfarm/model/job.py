@@ -89,10 +89,10 @@ class BuildPart:
 class BuildJob:
     """One wheel to build, all pinned.
 
-    ``needs`` maps the name of a build requirement to the key of the build job that makes it. Outside the key, because the
-    source decides them or they do not reach the bytes: ``limits``; ``native`` and ``cxx``, what the source holds;
-    ``requires``, the static build requirements after the recipe's edit; ``backend`` (PEP 517); ``build_tag`` (PEP 427; 0: none); ``extensions``,
-    the extension modules of the project's last good release (0: unknown).
+    ``needs`` maps the name of a build requirement to the key of the build job that makes it. Outside the key, because
+    the source decides them or they do not reach the bytes: ``limits``; ``native`` and ``cxx``, what the source holds;
+    ``requires``, the static build requirements after the recipe's edit; ``backend`` (PEP 517); ``build_tag`` (PEP 427;
+    0: none); ``extensions``, the extension modules of the project's last good release (0: unknown).
     """
 
     project: str

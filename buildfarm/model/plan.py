@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildfarm.model.job import Job
 from buildfarm.model.target import Target
@@ -22,7 +22,9 @@ class Later:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What nothing will be done for, and why. ``target`` is a build identifier, a glob that selected nothing, or ``*``."""
+    """What nothing will be done for, and why. ``target`` is a build identifier, a glob that selected nothing, or
+    ``*``.
+    """
 
     project: str
     version: str
@@ -34,7 +36,8 @@ class LeftOut:
 class Goal:
     """One wanted target of one version: the build job whose wheel covers it, that wheel, and what tests it.
 
-    ``test`` is the key of the test job; ``skip`` the recipe's reason for having none. Both are empty before there is a wheel.
+    ``test`` is the key of the test job; ``skip`` the recipe's reason for having none. Both are empty before there is a
+    wheel.
     """
 
     project: str
@@ -54,6 +57,14 @@ class Plan:
     goals: tuple[Goal, ...] = ()
     later: tuple[Later, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    def settled(self) -> Plan:
+        """The plan when nothing more happens: what still waits, for a wheel that was withheld, is left out."""
+        given_up = tuple(
+            LeftOut(project=each.project, version=each.version, target=str(each.target), reason=each.reason)
+            for each in self.later
+        )
+        return replace(self, later=(), left_out=(*self.left_out, *given_up))
 
     @property
     def complete(self) -> bool:

@@ -149,7 +149,8 @@ class Service:
 class Test:
     """One test: modules to import (``("auto",)``: every top-level one), or commands to run.
 
-    ``sources`` are the only paths of the source that the session sees; ``files`` are written with their placeholders filled.
+    ``sources`` are the only paths of the source that the session sees; ``files`` are written with their placeholders
+    filled.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name

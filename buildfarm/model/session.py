@@ -42,9 +42,10 @@ class SessionSpec:
 class Layout:
     """Paths inside a session, and the programs there; the only source of paths in commands.
 
-    ``source`` holds the unpacked source, ``wheelhouse`` the locked wheels, ``dist`` what the hook built, ``repaired`` what the
-    repair tool wrote, ``venv`` the build or test environment, ``scripts`` our own scripts, ``work`` everything else.
-    ``python`` is the interpreter that makes the venv; ``tools`` maps uv, auditwheel, wheel … to argv prefixes.
+    ``source`` holds the unpacked source, ``wheelhouse`` the locked wheels, ``dist`` what the hook built, ``repaired``
+    what the repair tool wrote, ``venv`` the build or test environment, ``scripts`` our own scripts, ``work``
+    everything else. ``python`` is the interpreter that makes the venv; ``tools`` maps uv, auditwheel, wheel … to argv
+    prefixes.
     """
 
     root: str

@@ -80,7 +80,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestReport:
-    """What was tested and how it went. ``isolation`` says what the session really was; ``compiler`` what the probe found."""
+    """What was tested and how it went. ``isolation`` says what the session really was; ``compiler`` what the probe
+    found.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 

@@ -202,4 +202,6 @@ def _build_tag(published: Iterable[KnownWheel], environment: Environment) -> int
 
 
 def _sentence(reason: Reason) -> str:
-    return f"{reason.message} {reason.advice}".strip()
+    if not reason.advice:
+        return reason.message
+    return f"{reason.message.rstrip('.')}. {reason.advice[0].upper()}{reason.advice[1:]}"

@@ -33,5 +33,7 @@ def resolve(recipe: Recipe, version: str, target: Target) -> Resolved:
         tests = tests if override.tests is None else override.tests
         limits = limits if override.limits is None else override.limits
         skip = skip if override.skip is None else override.skip
-    patches = tuple(patch for patch in recipe.patches if SpecifierSet(patch.versions).contains(version, prereleases=True))
+    patches = tuple(
+        patch for patch in recipe.patches if SpecifierSet(patch.versions).contains(version, prereleases=True)
+    )
     return Resolved(part=BuildPart(patches=patches, **part), tests=tests, limits=limits, skip=skip)

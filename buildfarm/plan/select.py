@@ -70,7 +70,8 @@ def incapable(resolved: Resolved, environment: Environment) -> str:
         return "has repair.include, which this version of buildfarm does not carry out yet"
     services = sorted({name for test in resolved.tests for name in test.services})
     if services and not resolved.skip and not environment.services:
-        return f"its tests need the service {', '.join(services)}; {environment.name} runs none: it takes a container engine"
+        named = ", ".join(services)
+        return f"its tests need the service {named}; {environment.name} runs none: it takes a container engine"
     return ""
 
 

@@ -35,7 +35,7 @@ class Field(Protocol[T_co]):
         """A JSON Schema (2020-12) that admits whatever ``read`` admits."""
 
 
-class Wrong(ValueError):  # noqa: N818 - as in the docstrings: raises ``Wrong``
+class Wrong(ValueError):
     """A text is not what it should be: a message for a person, and what would be right."""
 
     def __init__(self, message: str, advice: str = "") -> None:

@@ -192,7 +192,7 @@ SKIP = Table(
 )
 
 
-def _override(*, tests: tuple[Test, ...] | _Skip | None = None, **parts: Any) -> Override:  # noqa: ANN401 - the fields of Override, from OVERRIDE below
+def _override(*, tests: tuple[Test, ...] | _Skip | None = None, **parts: Any) -> Override:
     if isinstance(tests, _Skip):
         return Override(skip=tests.reason, **parts)
     return Override(tests=tests, **parts)

@@ -50,7 +50,7 @@ def read_tree(text: str, reading: Reading) -> Node | None:
     return _Tree(text.removeprefix("\ufeff"), reading).read()
 
 
-class _Stop(Exception):  # noqa: N818 - no error is carried
+class _Stop(Exception):
     """What follows cannot be read."""
 
 

@@ -112,7 +112,7 @@ def _no_answer(step: Step, what: str) -> StepFailed:
     )
 
 
-def failure(completed: Completed, limits_hint: str = "") -> Reason:
+def failure(completed: Completed) -> Reason:
     """Why a command of an attempt failed, in words: which limit it broke, or its exit code."""
     command = completed.command
     common = {"command": command.argv, "tail": completed.tail}
@@ -127,7 +127,7 @@ def failure(completed: Completed, limits_hint: str = "") -> Reason:
         code = {Ended.WALL: "wall", Ended.SILENCE: "silence", Ended.LOG: "log"}[completed.ended]
         return Reason(
             code=code,
-            message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s{limits_hint}",
+            message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s",
             advice=f"raise limits.{code} in the recipe if the project really needs more",
             **common,
         )
@@ -138,10 +138,14 @@ def failure(completed: Completed, limits_hint: str = "") -> Reason:
             advice="name a program that the session has, or add what brings it to the requirements",
             **common,
         )
-    ending = f"was killed by signal {-completed.exit_code}" if completed.exit_code < 0 else f"exit code {completed.exit_code}"
+    ending = (
+        f"was killed by signal {-completed.exit_code}"
+        if completed.exit_code < 0
+        else f"exit code {completed.exit_code}"
+    )
     return Reason(
         code="exit-code",
         message=f"could not {command.what}: {ending}",
-        advice="the end of its output is below, the whole log beside it",
+        advice="its last lines say why, and the log has the rest",
         **common,
     )

@@ -10,7 +10,16 @@ from buildfarm.model.session import Command, Layout
 def make_venv(layout: Layout) -> Command:
     """An empty virtual environment of the session's interpreter."""
     return Command(
-        argv=(*layout.tools["uv"], "venv", "--quiet", "--offline", "--no-config", "--python", layout.python, layout.venv),
+        argv=(
+            *layout.tools["uv"],
+            "venv",
+            "--quiet",
+            "--offline",
+            "--no-config",
+            "--python",
+            layout.python,
+            layout.venv,
+        ),
         cwd=layout.work,
         what="make the environment",
     )

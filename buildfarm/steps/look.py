@@ -27,7 +27,8 @@ _TEXT = 1 << 20  # bytes of a file that are read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518); ``backend``: PEP 517.
+    """``native``: it holds code to compile; ``cxx``: in C++; ``requires``: of its build (PEP 518); ``backend``: PEP
+    517.
 
     ``version`` and ``requires_python`` are empty where they are not said. ``epoch`` is the newest time of a file, in
     seconds, not before 1980.

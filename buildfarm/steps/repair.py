@@ -48,7 +48,8 @@ _MEANINGS: tuple[tuple[str, str, str, str], ...] = (
         r"required library \"(?P<what>[^\"]+)\" could not be located",
         "library-not-found",
         "the wheel needs {what}, which is not in the session",
-        "name the package that holds it under system:, its folder under repair.search, or leave it external by repair.exclude",
+        "name the package that holds it under system:, its folder under repair.search, or leave it external by "
+        "repair.exclude",
     ),
     (
         r"because of the presence of too-recent versioned symbols",
@@ -102,7 +103,9 @@ _MEANINGS: tuple[tuple[str, str, str, str], ...] = (
 
 
 def repair_failure(job: BuildJob, completed: Completed) -> Reason:
-    """What a failed repair means, from the tool's own words (auditwheel's exit code 2 is both a bad call and "cannot repair")."""
+    """What a failed repair means, from the tool's own words (auditwheel's exit code 2 is both a bad call and "cannot
+    repair").
+    """
     said = "\n".join(completed.tail)
     for pattern, code, message, advice in _MEANINGS:
         if match := re.search(pattern, said):

@@ -9,12 +9,28 @@ from dataclasses import dataclass
 from importlib import resources
 
 from buildfarm.model.job import TestJob
-from buildfarm.model.outcome import Step
+from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.recipe import Test
-from buildfarm.model.session import Command, Layout
+from buildfarm.model.session import Command, Completed, Layout
 from buildfarm.steps.build import parse_answer, texts
 
-COMPILERS = ("cc", "gcc", "g++", "c++", "clang", "clang++", "tcc", "zig", "zig-cc", "ld", "as", "make", "rustc", "cargo", "gfortran")
+COMPILERS = (
+    "cc",
+    "gcc",
+    "g++",
+    "c++",
+    "clang",
+    "clang++",
+    "tcc",
+    "zig",
+    "zig-cc",
+    "ld",
+    "as",
+    "make",
+    "rustc",
+    "cargo",
+    "gfortran",
+)
 """What the probe looks for: a consumer's machine has none of it."""
 
 
@@ -59,6 +75,27 @@ def read_imports(content: bytes) -> ImportAnswer:
     return ImportAnswer(
         **{name: texts(answer.get(name), Step.TEST) for name in ("imported", "notes", "failures", "compilers")}
     )
+
+
+def import_failure(failures: tuple[str, ...], completed: Completed) -> Reason:
+    """Why modules could not be imported, and what is to be done about each kind of error."""
+    said = "; ".join(failures)
+    advice = next(
+        (advice for words, advice in _ADVICE if words in said), "its own code fails there: the traceback is in the log"
+    )
+    return Reason(
+        code="import",
+        message=f"the wheel is installed but {said}",
+        advice=advice,
+        command=completed.command.argv,
+        tail=completed.tail,
+    )
+
+
+_ADVICE = (
+    ("ModuleNotFoundError", "add what is missing to the project's requirements, or to tests: requires"),
+    ("undefined symbol", "nothing that it is linked with defines it: look in the build's log for what was left out"),
+)
 
 
 def places(layout: Layout) -> Mapping[str, str]:

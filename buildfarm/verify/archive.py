@@ -16,7 +16,7 @@ from buildfarm.model.errors import BuildfarmError
 _MOST_MEMBERS = 200_000
 
 
-class NotAWheel(BuildfarmError):  # noqa: N818 - the domain's word
+class NotAWheel(BuildfarmError):
     """The bytes are no wheel that could be installed. ``str(error)`` is a sentence without its full stop."""
 
     exit_code = 1

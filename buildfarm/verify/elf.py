@@ -35,7 +35,7 @@ _MOST = 10_000  # names of one sort; a real file has hundreds
 _INIT = ("PyInit_", "PyInitU_", "init")
 
 
-class NotAnElf(BuildfarmError):  # noqa: N818 - a finding, and said like one
+class NotAnElf(BuildfarmError):
     """Bytes that begin like an ELF file and are none that a loader could use. ``str(error)`` says why."""
 
     exit_code = 1

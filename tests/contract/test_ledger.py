@@ -73,16 +73,23 @@ NO_BINARY = Failed(step=Step.REPAIR, reason=Reason(code="no-binaries", message="
 LOST = Lost(message="the disk is full")
 
 
-@pytest.fixture(params=["memory", "file"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path / 'ledger.db'}"
+@pytest.fixture(scope="module", params=["memory", "file"])
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    folder = tmp_path_factory.mktemp("home")
+    url = "sqlite://" if request.param == "memory" else f"sqlite:///{folder / 'ledger.db'}"
+    ledger = Ledger(url, folder=folder / "locks")
+    yield ledger
+    ledger.database.close()
 
 
 @pytest.fixture
-def ledger(url: str, tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(url, folder=tmp_path / "locks")
-    yield opened
-    opened.database.close()
+def ledger(opened: Ledger) -> Ledger:
+    """An empty ledger."""
+    with opened.database.begin() as tx:
+        for table in reversed(t.metadata.sorted_tables):
+            if table is not t.migrations:
+                tx.connection.execute(table.delete())
+    return opened
 
 
 def artifact(name: str, content: str = "") -> Artifact:
@@ -728,7 +735,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -996,12 +1003,13 @@ def test_every_change_passes_its_point_before_and_after_it_is_true(tmp_path: Pat
     ledger.database.close()
 
 
-def test_an_error_before_the_end_of_a_change_takes_it_back(url: str) -> None:
+@pytest.mark.parametrize("file", ["", "/ledger.db"])
+def test_an_error_before_the_end_of_a_change_takes_it_back(tmp_path: Path, file: str) -> None:
     def crash(point: str) -> None:
         if point == "pending->queued:before":
             raise KeyError(point)
 
-    ledger = Ledger(url, crash=crash)
+    ledger = Ledger(f"sqlite:///{tmp_path}{file}" if file else "sqlite://", crash=crash)
     asked = ask(ledger, build())
     with pytest.raises(KeyError):
         ledger.jobs.prepared(build().key, [Input(role="source", artifact=artifact("a"))], ("b",))

@@ -19,7 +19,7 @@ PROJECTS = Path(__file__).parent / "projects"
 HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
 """The ABI of the Python that runs the tests; most of them build for it alone."""
 
-YESTERDAY = 1_700_000_000
+LONG_AGO = 1_700_000_000
 
 # Where packages come from and how to get there is the machine's; all else is the tests'.
 _PASSED = re.compile(r"HOME|XDG_.*|PIP_.*|UV_(CACHE_DIR|INDEX.*|DEFAULT_INDEX)|SSL_CERT_.*|REQUESTS_CA_BUNDLE|.*_proxy|.*_PROXY")
@@ -99,11 +99,11 @@ class Farm:
             text = (copy / path).read_text()
             assert text.count(old) == 1, f"{base}/{path} has not exactly one {old!r}"
             (copy / path).write_text(text.replace(old, new))
-        for path in sorted(copy.rglob("*"), reverse=True):
-            if path.is_file():
-                path.write_text(path.read_text().replace(base, name))
-                os.utime(path, (YESTERDAY, YESTERDAY))  # it is what it was: times are part of a source
-            path.rename(path.with_name(path.name.replace(base, name)))
+        for each in sorted(copy.rglob("*"), reverse=True):
+            if each.is_file():
+                each.write_text(each.read_text().replace(base, name))
+                os.utime(each, (LONG_AGO, LONG_AGO))  # times are part of a source
+            each.rename(each.with_name(each.name.replace(base, name)))
         written = self.folder / f"{name}.yaml"
         lines = [f"name: {name}", f"source: {{path: {name}}}", *recipe]
         written.write_text("".join(f"{line}\n" for line in lines).replace(base, name))

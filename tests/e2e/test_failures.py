@@ -33,6 +33,7 @@ class Case:
 
 
 BODY = "    info = f"
+SETUP = 'setup(ext_modules=[Extension("tinyc._answer", ["tinyc/_answer.c"])])'
 SYNTAX_ERROR = ("FromLong(42);", "FromLong(42)")
 STUB = '''
 import os, subprocess
@@ -47,9 +48,8 @@ def linked_against(soname: str, version: str) -> dict[str, tuple[str, str]]:
     """An extension that needs a symbol of a library which only its build has."""
     return {
         "setup.py": (
-            'setup(ext_modules=[Extension("tinyc._answer", ["tinyc/_answer.c"])])',
-            STUB.format(soname=soname, version=version)
-            + 'setup(ext_modules=[Extension("tinyc._answer", ["tinyc/_answer.c"], libraries=["stub"], library_dirs=["."])])',
+            SETUP,
+            STUB.format(soname=soname, version=version) + SETUP.replace("])", '], libraries=["stub"], library_dirs=["."])', 1),
         ),
         "tinyc/_answer.c": ("#include <Python.h>", "#include <Python.h>\nint newest(void);\n#define PyLong_FromLong(n) (PyLong_FromLong)(newest())"),
     }
@@ -149,10 +149,19 @@ CASES = {
         advice="compiler: auto",
         shown="too-recent versioned symbols",
     ),
+    "optional": Case(
+        base="tinyc",
+        edits={"tinyc/_answer.c": SYNTAX_ERROR, "setup.py": ('.c"])', '.c"], optional=True)')},
+        step="repair",
+        code="no-binaries",
+        message="tagged for a platform but holds no binary",
+        advice="why its extensions were left out",
+        shown="no ELF executable",
+    ),
     # -------------------------------------------------------------------------------------------------- verify
     "lost": Case(
         base="tinyc",
-        edits={"tinyc/_answer.c": SYNTAX_ERROR, "setup.py": ('.c"])', '.c"], optional=True)')},
+        edits={"tinyc/_answer.c": SYNTAX_ERROR, "setup.py": (SETUP, f"try:\n    {SETUP}\nexcept SystemExit:\n    setup()")},
         step="verify",
         code="lost-extensions",
         message="its source has native code, and the wheel has no compiled code",
@@ -168,7 +177,7 @@ CASES = {
     ),
     "record": Case(
         base="tinypure",
-        edits={"backend.py": ("{digest(content)}", '{digest(b"")}')},
+        edits={"backend.py": ("{digest(content)}", "{digest(content[1:])}")},
         step="verify",
         code="record",
         message="RECORD",
@@ -193,6 +202,16 @@ CASES = {
         advice="traceback is in the log",
         shown="RuntimeError: no answer",
     ),
+    "undeclared": Case(
+        base="tinypure",
+        edits={"tinypure.py": ("ANSWER = 42", "import notrequired")},
+        kind="test",
+        step="test",
+        code="import",
+        message="No module named 'notrequired'",
+        advice="add what is missing to the project's requirements",
+        shown="ModuleNotFoundError",
+    ),
     "undefined": Case(
         base="tinyc",
         edits={"tinyc/_answer.c": ("#include <Python.h>", "#include <Python.h>\nPyObject *nowhere(long);\n#define PyLong_FromLong nowhere")},
@@ -200,7 +219,7 @@ CASES = {
         step="test",
         code="import",
         message="undefined symbol: nowhere",
-        advice="traceback is in the log",
+        advice="nothing that it is linked with defines it",
         shown="undefined symbol: nowhere",
     ),
     "unrequirable": Case(
@@ -253,7 +272,6 @@ def ran(farm: Farm) -> Ran:
     env = {"PIP_FIND_LINKS": f"{farm.environ.get('PIP_FIND_LINKS', '')} {links}"}
     recipes = [farm.project(case.base, name, case.edits, case.recipe) for name, case in CASES.items()]
     done = farm.build(*recipes, "buildfarm-no-such-project", "unsafe-1.0.tar.gz", farm.project("tinypure", "well"), env=env)
-    open("/tmp/e2e9/err.txt","w").write(done.err)
     return Ran(farm=farm, done=done, env=env)
 
 

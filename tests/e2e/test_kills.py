@@ -1,4 +1,6 @@
-"""``kill -9`` at every crash point and at random moments; then the same command again goes on, and nothing is lost or doubled."""
+"""``kill -9`` at every crash point and at random moments; then the same command again goes on, and nothing is lost or
+doubled.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,6 @@ import tarfile
 import time
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.e2e]
 
 RANDOM_KILLS = int(os.environ.get("BUILDFARM_TEST_KILLS", "8"))
 
-BACKEND = '''
+BACKEND = """
 import os, zipfile, base64, hashlib
 
 def get_requires_for_build_wheel(config_settings=None):
@@ -51,7 +52,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         for path, text in files.items():
             archive.writestr(zipfile.ZipInfo(path), text)
     return wheel
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,18 @@ class Ground:
         )
 
     def add(self, version: str) -> None:
-        for name, requires, wants in (("tiny", ["needed==1"], ["wished==1"]), ("broken", [], []), ("homeless", ["needed==9"], [])):
+        for name, requires, wants in (
+            ("tiny", ["needed==1"], ["wished==1"]),
+            ("broken", [], []),
+            ("homeless", ["needed==9"], []),
+        ):
             backend = BACKEND.format(name=name, version=version, wants=wants, broken=name == "broken")
             files = {
                 "backend.py": backend,
                 "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
-                "pyproject.toml": f'[build-system]\nrequires = {json.dumps(requires)}\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+                "pyproject.toml": (
+                    f'[build-system]\nrequires = {json.dumps(requires)}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+                ),
             }
             with tarfile.open(self.sdists / f"{name}-{version}.tar.gz", "w:gz") as archive:
                 for path, text in files.items():
@@ -118,7 +125,9 @@ class Ground:
         """Everything is done, exactly once."""
         assert len(self.files_on_page(version)) == 1
         self.check_nothing_half_made(version)
-        states = dict(self.ask("select project || kind, state from jobs where version = ?", version))
+        states = {
+            job: state for job, state in self.ask("select project || kind, state from jobs where version = ?", version)
+        }
         assert states == {
             "tinybuild": "succeeded",
             "tinytest": "succeeded",
@@ -175,7 +184,7 @@ def wheel(name: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     folder = tmp_path_factory.mktemp("kills")
     ground = Ground(home=folder / "home", sdists=folder / "sdists", wheels=folder / "wheels")
     ground.sdists.mkdir()
@@ -198,7 +207,14 @@ def points(ground: Ground) -> list[str]:
 
 def test_kill_at_every_point_of_a_build(ground: Ground) -> None:
     found = points(ground)
-    arrows = {"pending->queued", "pending->failed", "queued->running", "running->pending", "running->failed", "running->succeeded"}
+    arrows = {
+        "pending->queued",
+        "pending->failed",
+        "queued->running",
+        "running->pending",
+        "running->failed",
+        "running->succeeded",
+    }
     others = {"request", "resolve", "pin", "insert", "lock", "want", "event", "wanted->published", "rendered", "close"}
     for name in arrows | others:
         assert {f"{name}:before", f"{name}:after"} <= set(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +23,14 @@ class Refused:
 
 
 def host_environments(
-    interpreters: tuple[Interpreter, ...], *, path: str, floor: tuple[int, int] = (2, 17), system: Path = Path("/")
+    interpreters: tuple[Interpreter, ...], *, floor: tuple[int, int] = (2, 17), system: Path = Path("/")
 ) -> tuple[tuple[Environment, ...], tuple[Refused, ...]]:
     """One environment for each interpreter, and those that are refused.
 
-    ``path`` is the PATH where a compiler of the system may be; ``floor`` the oldest glibc that wheels are for;
-    ``system`` the root folder. Installs and fetches nothing, and starts no program.
+    ``floor`` is the oldest glibc that wheels are for; ``system`` the root folder. Installs and fetches nothing, and
+    starts no program.
     """
     release = _release(system)
-    compilers = ("zig", "system") if shutil.which("cc", path=path) else ("zig",)
     environments: list[Environment] = []
     refused: list[Refused] = []
     for interpreter in interpreters:
@@ -50,7 +48,7 @@ def host_environments(
                 target=Target(abi=interpreter.abi, platform=f"manylinux_{floor[0]}_{floor[1]}_{interpreter.arch}"),
                 definition={**built, **python},
                 test_definition={"os": release, **python},
-                compilers=compilers,
+                compilers=("zig",),
             )
         )
     return tuple(environments), tuple(refused)

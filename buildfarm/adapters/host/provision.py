@@ -1,4 +1,6 @@
-"""What a host session is given: the seam between what this machine has (tool-chains) and where it is used (the runner)."""
+"""What a host session is given: the seam between what this machine has (tool-chains) and where it is used (the
+runner).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from buildfarm.model.session import SessionSpec
 class Provision:
     """Read-only and writable folders that a session sees (each at the same path inside), variables, PATH, programs.
 
-    ``path`` comes before the plain userland on PATH. ``python`` is the interpreter that makes the venv; ``tools`` maps a
-    tool's name to the argv that starts it. All paths are absolute, of the host.
+    ``path`` comes before the plain userland on PATH. ``python`` is the interpreter that makes the venv; ``tools``
+    maps a tool's name to the argv that starts it. All paths are absolute, of the host.
     """
 
     python: str

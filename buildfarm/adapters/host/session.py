@@ -59,6 +59,8 @@ class HostSession:
             "PYTHONHASHSEED": "0",
             **given.env,
         }
+        if place.sandbox is None:
+            self._env["BUILDFARM_SESSION_ROOT"] = root  # to the compiler: what debug data shall not name
         for name in _FOLDERS:
             self._folder.make((name,))
 

@@ -51,8 +51,6 @@ class HostToolchain:
         """
         if spec.purpose is Purpose.TEST:
             yield self._test(self._interpreter(spec))
-        elif "zig" not in spec.environment.compilers:
-            yield self._build(self._interpreter(spec), self._tools())
         else:
             with self._zig(self._interpreter(spec), spec) as provision:
                 yield provision
@@ -82,7 +80,7 @@ class HostToolchain:
         )
 
     def _build(self, interpreter: Interpreter, ours: tools.Tools) -> Provision:
-        """A build with our programs, and a compiler of the system, if that is in the session."""
+        """A build with our programs, still without a compiler."""
         found = headers.look(interpreter)
         if isinstance(found, Reason):
             raise FarmError(f"{found.message}\nhelp: {found.advice}")

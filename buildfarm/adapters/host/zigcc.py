@@ -51,7 +51,9 @@ _LD_PAIRS = frozenset(
     """-rpath --rpath -R -soname --soname --version-script --hash-style -e --entry -u --wrap -dynamic-linker
     --dynamic-linker -T""".split()
 )
-_LD_RENAMED = {"--undefined": "-u", "-h": "-soname"}
+_LD_ONE_DASH = """gc-sections as-needed no-as-needed no-undefined export-dynamic version-script whole-archive
+    no-whole-archive build-id exclude-libs dynamic-list""".split()  # which GNU ld takes for two
+_LD_RENAMED = {"--undefined": "-u", "-h": "-soname", **{f"-{name}": f"--{name}" for name in _LD_ONE_DASH}}
 _Z_DROPPED = frozenset(
     "separate-code noseparate-code combreloc nocombreloc text pack-relative-relocs ibt shstk nodump".split()
 )

@@ -78,7 +78,8 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's own implicit BEGIN comes too late and is not IMMEDIATE: two claims would both read, then one fail.
+        # The driver's own implicit BEGIN comes too late and is not IMMEDIATE: two claims would both read, then one
+        # fail.
         connection.isolation_level = None
         _log_ahead(connection)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):

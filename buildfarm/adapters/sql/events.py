@@ -128,7 +128,9 @@ class SqlEvents:
 
 
 class SqlRendering:
-    """``ports.Rendering``. The lock holds among threads and, where there is a folder for it, among processes of one machine."""
+    """``ports.Rendering``. The lock holds among threads and, where there is a folder for it, among processes of one
+    machine.
+    """
 
     def __init__(self, database: Database, folder: Path | None = None) -> None:
         self._database = database
@@ -138,7 +140,9 @@ class SqlRendering:
     def stale(self) -> tuple[tuple[str, str, int], ...]:
         """See ``ports.Rendering``."""
         last = (
-            select(t.index_events.c.index_name, t.index_events.c.project, func.max(t.index_events.c.serial).label("serial"))
+            select(
+                t.index_events.c.index_name, t.index_events.c.project, func.max(t.index_events.c.serial).label("serial")
+            )
             .group_by(t.index_events.c.index_name, t.index_events.c.project)
             .subquery()
         )

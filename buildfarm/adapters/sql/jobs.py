@@ -131,11 +131,11 @@ def read_inputs(tx: Transaction, job: int) -> tuple[Input, ...]:
 
 
 def lose(tx: Transaction, row: Row[Any], message: str) -> bool:
-    """running → queued, or failed(infra) when the job was lost too often. ``row`` is of jobs with its attempt's number."""
+    """running → queued, or failed(infra) when the job was lost too often. ``row`` is of jobs with its attempt's
+    number.
+    """
     lost = plain.tagged(Lost(message=message))
-    tx.connection.execute(
-        t.attempts.update().where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=lost)
-    )
+    tx.connection.execute(t.attempts.update().where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=lost))
     if row.cancel:
         return move(tx, row.id, "running", "cancelled", "coordinator", message, outcome=plain.tagged(Cancelled()))
     if row.tries < MOST_TRIES:

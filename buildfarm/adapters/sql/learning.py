@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import insert, select
 
@@ -33,7 +33,11 @@ class SqlLocks:
             if first is None:
                 tx.connection.execute(
                     insert(t.pins).values(
-                        project=name, version=version, file=artifact.name, sha256=artifact.sha256, source=to_plain(source)
+                        project=name,
+                        version=version,
+                        file=artifact.name,
+                        sha256=artifact.sha256,
+                        source=to_plain(source),
                     )
                 )
                 tx.points.append("pin")
@@ -78,10 +82,12 @@ class SqlLearning:
     def wheels(self, keys: Iterable[str]) -> Mapping[str, KnownWheel]:
         """See ``ports.Learning``."""
         with self._database.begin() as tx:
-            rows = tx.connection.execute(
-                select(t.jobs.c.key, t.jobs.c.outcome).where(t.jobs.c.key.in_(list(keys)), t.jobs.c.state == "succeeded")
-            )
-            built = {row.key: plain.outcome(row.outcome) for row in rows}
+            query = select(t.jobs.c.key, t.jobs.c.outcome).where(t.jobs.c.state == "succeeded")
+            built = {
+                row.key: plain.outcome(row.outcome)
+                for some in _batches(keys)
+                for row in tx.connection.execute(query.where(t.jobs.c.key.in_(some)))
+            }
         return {
             key: KnownWheel(artifact=each.wheel.artifact, content=each.wheel.content, extensions=each.wheel.extensions)
             for key, each in built.items()
@@ -91,8 +97,11 @@ class SqlLearning:
     def reports(self, keys: Iterable[str]) -> Mapping[str, TestReport]:
         """See ``ports.Learning``."""
         with self._database.begin() as tx:
-            rows = tx.connection.execute(select(t.reports).where(t.reports.c.test_key.in_(list(keys))))
-            return {row.test_key: from_plain(TestReport, row.report) for row in rows}
+            return {
+                row.test_key: from_plain(TestReport, row.report)
+                for some in _batches(keys)
+                for row in tx.connection.execute(select(t.reports).where(t.reports.c.test_key.in_(some)))
+            }
 
     def failed(self, request: int) -> frozenset[str]:
         """See ``ports.Learning``."""
@@ -109,3 +118,9 @@ class SqlLearning:
         with self._database.begin() as tx:
             rows = tx.connection.execute(select(t.learnt).where(t.learnt.c.project.in_(list(names))))
             return {row.project: from_plain(KnownWheel, row.wheel) for row in rows}
+
+
+def _batches(keys: Iterable[str], size: int = 10_000) -> Iterator[list[str]]:
+    """The keys in lists that a statement can bind: SQLite takes 32,766 variables as it is usually built."""
+    known = list(keys)
+    return (known[start : start + size] for start in range(0, len(known), size))

@@ -14,7 +14,9 @@ from buildfarm.adapters.sql.requests import SqlRequests
 
 
 class Ledger:
-    """Parts of the ledger by port. ``term`` is the length of a lease, in seconds; ``folder`` is for locks among processes."""
+    """Parts of the ledger by port. ``term`` is the length of a lease, in seconds; ``folder`` is for locks among
+    processes.
+    """
 
     def __init__(
         self,

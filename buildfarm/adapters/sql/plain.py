@@ -26,12 +26,12 @@ def tagged(value: Outcome | Payload | KnownSource | Reason | Job) -> dict[str, A
 
 def outcome(plain: dict[str, Any]) -> Outcome:
     """The outcome that was tagged."""
-    return cast(Outcome, _untagged(plain))
+    return cast("Outcome", _untagged(plain))
 
 
 def payload(plain: dict[str, Any]) -> Payload:
     """The event payload that was tagged."""
-    return cast(Payload, _untagged(plain))
+    return cast("Payload", _untagged(plain))
 
 
 def source(plain: dict[str, Any]) -> KnownSource | Reason:
@@ -41,7 +41,7 @@ def source(plain: dict[str, Any]) -> KnownSource | Reason:
 
 def job(plain: dict[str, Any]) -> Job:
     """The job that was tagged."""
-    return cast(Job, _untagged(plain))
+    return cast("Job", _untagged(plain))
 
 
 def _untagged(plain: dict[str, Any]) -> object:

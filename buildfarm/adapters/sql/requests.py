@@ -51,7 +51,9 @@ class SqlRequests:
     def open_requests(self) -> tuple[BuildRequest, ...]:
         """See ``ports.Requests``."""
         with self._database.begin() as tx:
-            rows = tx.connection.execute(select(t.requests).where(t.requests.c.state == "open").order_by(t.requests.c.id))
+            rows = tx.connection.execute(
+                select(t.requests).where(t.requests.c.state == "open").order_by(t.requests.c.id)
+            )
             return tuple(_request(row) for row in rows)
 
     def resolve(self, request: int, resolution: Resolution) -> None:
@@ -82,7 +84,9 @@ class SqlRequests:
         """See ``ports.Requests``."""
         with self._database.begin() as tx:
             tx.connection.execute(
-                update(t.requests).where(t.requests.c.id == request, t.requests.c.state == "open").values(state="closed")
+                update(t.requests)
+                .where(t.requests.c.id == request, t.requests.c.state == "open")
+                .values(state="closed")
             )
             tx.points.append("close")
 

@@ -51,7 +51,13 @@ requests = _table(
     _text("state"),  # open | closed
     Column("created", Float, nullable=False),
 )
-Index("one_open_request", requests.c.digest, unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'"))
+Index(
+    "one_open_request",
+    requests.c.digest,
+    unique=True,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
 
 pins = _table(
     "pins",
@@ -81,7 +87,9 @@ jobs = _table(
     Column("spec", JSON, nullable=False),
     _text("state"),
     Column("token", Integer, nullable=False, server_default="0"),
-    Column("tries", Integer, nullable=False, server_default="0"),  # leases, without those handed back or ended by a wish
+    Column(
+        "tries", Integer, nullable=False, server_default="0"
+    ),  # leases, without those handed back or ended by a wish
     Column("asked", Integer, nullable=False, server_default="0"),  # times that its hook wanted more
     Column("cancel", Boolean, nullable=False, server_default=text("false")),
     Column("wishes", JSON, nullable=False),

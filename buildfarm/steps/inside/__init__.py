@@ -1,1 +1,3 @@
-"""Scripts that run inside a session, under its interpreter: standard library only, Python 3.9 and newer, no buildfarm there."""
+"""Scripts that run inside a session, under its interpreter: standard library only, Python 3.9 and newer, no buildfarm
+there.
+"""

@@ -1,11 +1,11 @@
 """Calls the hooks of a PEP 517 build backend, each in a fresh interpreter, as a front end must.
 
-``python hook.py REQUEST`` reads a JSON object: ``source``, ``dist``, ``backend``, ``backend_path``, ``granted`` (requirements
-that are installed), ``config_settings``, ``result``. It writes to ``result`` either ``{"wants": [requirement…]}`` or
-``{"wheel": file name}`` and exits with 0; anything else is a failure whose output is the backend's own.
+``python hook.py REQUEST`` reads a JSON object: ``source``, ``dist``, ``backend``, ``backend_path``, ``granted``
+(requirements that are installed), ``config_settings``, ``result``. It writes to ``result`` either ``{"wants":
+[requirement…]}`` or ``{"wheel": file name}`` and exits with 0; anything else is a failure whose output is the
+backend's own.
 """
 
-import importlib
 import json
 import os
 import subprocess
@@ -34,7 +34,8 @@ def call(hook: str, request_file: str) -> int:
     os.chdir(request["source"])
     sys.path[0:1] = [os.path.join(request["source"], folder) for folder in request["backend_path"]]
     module, _, attribute = request["backend"].partition(":")
-    backend = importlib.import_module(module)
+    __import__(module)  # whose traceback has no lines of importlib
+    backend = sys.modules[module]
     for name in attribute.split(".") if attribute else ():
         backend = getattr(backend, name)
     settings = request["config_settings"]

@@ -1,8 +1,8 @@
 """Imports what a wheel installed, in the environment of its consumer, and looks for a compiler.
 
-``python imports.py REQUEST`` reads a JSON object: ``project``, ``modules`` (``["auto"]``: every top-level module, and every
-extension module), ``compilers`` (names looked for on PATH), ``result``. It writes ``{"imported": […], "notes": […],
-"failures": […], "compilers": […]}`` and exits with 1 when something could not be imported.
+``python imports.py REQUEST`` reads a JSON object: ``project``, ``modules`` (``["auto"]``: every top-level module, and
+every extension module), ``compilers`` (names looked for on PATH), ``result``. It writes ``{"imported": […], "notes":
+[…], "failures": […], "compilers": […]}`` and exits with 1 when something could not be imported.
 """
 
 import importlib
@@ -64,7 +64,7 @@ def _modules(project: str) -> tuple[list[str], list[str]]:
 
 def _try(name: str, result: dict[str, list[str]], judge: Callable[[str, BaseException, Any], None]) -> None:
     try:
-        importlib.import_module(name)
+        __import__(name)  # whose traceback has no lines of importlib
     except BaseException as error:  # a module may raise anything, SystemExit too
         judge(name, error, result)
     else:

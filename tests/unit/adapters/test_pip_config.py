@@ -42,7 +42,10 @@ def test_every_later_place_wins(tmp_path: Path) -> None:
 
 
 def test_the_section_of_the_command_wins_over_the_place(tmp_path: Path) -> None:
-    write(tmp_path / "etc/pip.conf", "[install]\nindex-url = https://install.invalid\n[list]\nindex-url = https://no.invalid\n")
+    write(
+        tmp_path / "etc/pip.conf",
+        "[install]\nindex-url = https://install.invalid\n[list]\nindex-url = https://no.invalid\n",
+    )
     write(tmp_path / "home/.pip/pip.conf", "[global]\nindex-url = https://global.invalid\n")
     assert machine(tmp_path, {}).index_url == "https://install.invalid"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from buildfarm.adapters.simple_index import SimpleIndex, parse_page
 from buildfarm.adapters.http_client import Credentials
+from buildfarm.adapters.simple_index import SimpleIndex, parse_page
 from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import Unavailable
 from buildfarm.ports import Offer
@@ -78,7 +78,9 @@ class Server:
             self.asked.append(request)
             return answer(request)
 
-        self.upstream = Upstream(lambda: httpx.Client(transport=httpx.MockTransport(respond), auth=auth), self.slept.append)
+        self.upstream = Upstream(
+            lambda: httpx.Client(transport=httpx.MockTransport(respond), auth=auth), self.slept.append
+        )
 
     def index(self, cache: Path, url: str = "https://index.invalid/simple/") -> SimpleIndex:
         return SimpleIndex(url, self.upstream, cache, lambda: self.clock)

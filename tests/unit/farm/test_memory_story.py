@@ -57,7 +57,8 @@ def sdist(name: str, version: str, requires: tuple[str, ...] = (), file: str = "
         files = {
             file: b"",
             "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n".encode(),
-            "pyproject.toml": b'[build-system]\nrequires = %s\nbuild-backend = "b"' % json.dumps(list(requires)).encode(),
+            "pyproject.toml": b'[build-system]\nrequires = %s\nbuild-backend = "b"'
+            % json.dumps(list(requires)).encode(),
         }
         for path, content in files.items():
             info = tarfile.TarInfo(f"{name}-{version}/{path}")
@@ -66,7 +67,9 @@ def sdist(name: str, version: str, requires: tuple[str, ...] = (), file: str = "
     return packed.getvalue()
 
 
-def wheel(name: str, version: str, tag: str = "py3-none-any", requires: tuple[str, ...] = (), body: bytes = b"") -> bytes:
+def wheel(
+    name: str, version: str, tag: str = "py3-none-any", requires: tuple[str, ...] = (), body: bytes = b""
+) -> bytes:
     info = f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
     files = {
@@ -89,7 +92,9 @@ def wheel(name: str, version: str, tag: str = "py3-none-any", requires: tuple[st
 class Machine:
     """Programs of a session in memory: what the hook and the import script would do."""
 
-    def __init__(self, build: Callable[[dict[str, object]], dict[str, object] | bytes], *, importable: bool = True) -> None:
+    def __init__(
+        self, build: Callable[[dict[str, object]], dict[str, object] | bytes], *, importable: bool = True
+    ) -> None:
         self.build = build
         self.importable = importable
         self.calls: list[str] = []
@@ -154,9 +159,7 @@ class Farm:
             report=no_report,
             quit_=lambda: False,
         )
-        fingerprints = frozenset(
-            each for env in self.environments for each in (env.fingerprint, env.test_fingerprint)
-        )
+        fingerprints = frozenset(each for env in self.environments for each in (env.fingerprint, env.test_fingerprint))
         self.worker = Worker(name="local-me", lanes=frozenset({"memory"}), environments=fingerprints)
 
     def build(self, *recipes: Recipe, **request: object) -> Ticked:
@@ -335,6 +338,15 @@ def test_with_all_targets_nothing_is_published_before_everything_is_good() -> No
     assert farm.page()
 
 
+def test_what_needs_a_wheel_that_is_withheld_is_left_out_in_the_end() -> None:
+    sdists = {"demo-1.0.tar.gz": sdist("demo", "1.0", ("helper",)), "helper-1.0.tar.gz": sdist("helper", "1.0")}
+    farm = Farm(Machine(lambda _: wheel("helper", "1.0")), sdists=sdists)
+    farm.tree.write(f"main/+f/{sha256(wheel('helper', '1.0')).hexdigest()}/helper-1.0-py3-none-any.whl", b"other bytes")
+    ticked = farm.build(DEMO, Recipe(name="helper", versions=("1.0",)))
+    assert [(out.project, "needs helper" in out.reason) for out in ticked.plan.left_out] == [("demo", True)]
+    assert [each.state for each in farm.coordinator.events.publications()] == ["conflict"]
+
+
 def test_why_tells_every_input() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     farm.build(DEMO)
@@ -358,4 +370,6 @@ def test_editing_requirements_of_the_build_locks_again() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")), wheels=wheels)
     farm.build(replace(DEMO, build=Build(requires=Requires(add=("helper",)))))
     (row,) = (row for row in farm.coordinator.jobs.rows() if row.job.kind == "build")
-    assert [each.artifact.name for each in farm.coordinator.jobs.inputs(row.job.key)][-1] == "helper-1.0-py3-none-any.whl"
+    assert [each.artifact.name for each in farm.coordinator.jobs.inputs(row.job.key)][
+        -1
+    ] == "helper-1.0-py3-none-any.whl"

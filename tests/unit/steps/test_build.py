@@ -98,8 +98,8 @@ def test_an_answer_that_the_package_wrote_over_is_the_failure_of_the_package(con
 
 COMMAND = Command(argv=("python", "hook.py"), cwd="/", what="build the wheel")
 ENDED = {
-    (Ended.EXITED, 1): ("exit-code", "could not build the wheel: exit code 1", "the end of its output is below"),
-    (Ended.EXITED, -9): ("exit-code", "could not build the wheel: was killed by signal 9", "the end of its output"),
+    (Ended.EXITED, 1): ("exit-code", "could not build the wheel: exit code 1", "its last lines say why"),
+    (Ended.EXITED, -9): ("exit-code", "could not build the wheel: was killed by signal 9", "its last lines say why"),
     (Ended.EXITED, 127): ("missing-program", "could not build the wheel: python is not there", "name a program that"),
     (Ended.WALL, 0): ("wall", "it broke the wall time limit after 61 s", "raise limits.wall in the recipe"),
     (Ended.SILENCE, 0): ("silence", "it broke the silence limit after 61 s", "raise limits.silence in the recipe"),

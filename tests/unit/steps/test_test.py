@@ -13,10 +13,18 @@ from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import Environment, TestJob
 from buildfarm.model.outcome import Step
 from buildfarm.model.recipe import Test
-from buildfarm.model.session import Layout
+from buildfarm.model.session import Completed, Ended, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
-from buildfarm.steps.test import call_imports, commands, files, imports_request, imports_script, read_imports
+from buildfarm.steps.test import (
+    call_imports,
+    commands,
+    files,
+    import_failure,
+    imports_request,
+    imports_script,
+    read_imports,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "test.txt"
 ROOT = "/home of/s"
@@ -86,3 +94,19 @@ def test_an_answer_that_the_package_wrote_over_is_a_failed_test(content: bytes) 
     with pytest.raises(StepFailed) as caught:
         read_imports(content)
     assert (caught.value.step, caught.value.reason.code) == (Step.TEST, "no-answer")
+
+
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        ("demo: ModuleNotFoundError: No module named 'numpy'", "requirements"),
+        ("demo._x: ImportError: demo/_x.so: undefined symbol: farm_add", "the build's log"),
+        ("demo: ZeroDivisionError: division by zero", "the traceback is in the log"),
+    ],
+)
+def test_the_advice_for_a_failed_import_follows_its_kind(failure: str, advice: str) -> None:
+    done = Completed(command=call_imports(LAYOUT), ended=Ended.EXITED, exit_code=1, seconds=1, tail=("Traceback",))
+    reason = import_failure(("demo.a: SystemExit: 0", failure), done)
+    assert (reason.code, reason.command, reason.tail) == ("import", done.command.argv, done.tail)
+    assert reason.message.endswith(f"demo.a: SystemExit: 0; {failure}")
+    assert advice in reason.advice

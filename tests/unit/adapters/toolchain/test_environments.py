@@ -19,7 +19,7 @@ def test_an_environment_says_what_it_is_made_of(debian: Debian, tmp_path: Path) 
     python = debian(libpython311_stdlib="3.11.2-6+deb12u6")
     (tmp_path / "debian/etc").mkdir()
     (tmp_path / "debian/etc/os-release").write_text('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n')
-    assert host_environments((python,), path="", system=tmp_path / "debian") == (
+    assert host_environments((python,), system=tmp_path / "debian") == (
         (
             Environment(
                 name="host",
@@ -44,22 +44,16 @@ def test_an_environment_says_what_it_is_made_of(debian: Debian, tmp_path: Path) 
 
 def test_to_install_the_headers_changes_nothing(debian: Debian, tmp_path: Path) -> None:
     python = debian(libpython311_stdlib="3.11.2-6+deb12u6")
-    before = host_environments((python,), path="", system=tmp_path / "debian")
+    before = host_environments((python,), system=tmp_path / "debian")
     with (tmp_path / "debian/var/lib/dpkg/status").open("a") as status:
         status.write("\nPackage: libpython3.11-dev\nStatus: install ok installed\nVersion: 3.11.2-6+deb12u6\n")
-    assert host_environments((python,), path="", system=tmp_path / "debian") == before
+    assert host_environments((python,), system=tmp_path / "debian") == before
 
 
 def test_the_floor_is_the_sites(interpreter: Interpreter, tmp_path: Path) -> None:
-    ((environment,), _) = host_environments((interpreter,), path="", floor=(2, 28), system=tmp_path)
+    ((environment,), _) = host_environments((interpreter,), floor=(2, 28), system=tmp_path)
     assert str(environment.target) == "cp313-manylinux_2_28_x86_64"
     assert environment.definition["libc"] == "glibc 2.28"
-
-
-def test_a_compiler_of_the_system_is_offered_too(interpreter: Interpreter, tmp_path: Path) -> None:
-    (tmp_path / "cc").touch(mode=0o755)
-    ((environment,), _) = host_environments((interpreter,), path=str(tmp_path), system=tmp_path)
-    assert environment.compilers == ("zig", "system")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +68,7 @@ def test_what_cannot_build_is_refused_and_the_others_stay(
     interpreter: Interpreter, tmp_path: Path, change: dict[str, str], code: str
 ) -> None:
     other = replace(interpreter, **change)  # type: ignore[arg-type]
-    environments, refused = host_environments((other, interpreter), path="", system=tmp_path)
+    environments, refused = host_environments((other, interpreter), system=tmp_path)
     assert [each.target.abi for each in environments] == ["cp313"]
     assert [(each.interpreter, each.reason.code) for each in refused] == [(other, code)]
     assert interpreter.executable in refused[0].reason.message

@@ -39,7 +39,7 @@ def spec(environment: Environment, purpose: Purpose) -> SessionSpec:
 
 
 def test_a_test_gets_a_plain_interpreter_and_no_tool_chain(interpreter: Interpreter, tmp_path: Path) -> None:
-    ((environment,), _) = host_environments((interpreter,), path="", system=tmp_path)
+    ((environment,), _) = host_environments((interpreter,), system=tmp_path)
     provide: Provide = chain(tmp_path / "home", interpreter).provide
     with provide(spec(environment, Purpose.TEST)) as given:
         assert given == Provision(
@@ -51,7 +51,7 @@ def test_a_test_gets_a_plain_interpreter_and_no_tool_chain(interpreter: Interpre
 
 
 def test_an_interpreter_that_is_gone_is_said(interpreter: Interpreter, tmp_path: Path) -> None:
-    ((environment,), _) = host_environments((interpreter,), path="", system=tmp_path)
+    ((environment,), _) = host_environments((interpreter,), system=tmp_path)
     provide = chain(tmp_path, replace(interpreter, abi="cp312")).provide
     with pytest.raises(FarmError, match="no interpreter for cp313"), provide(spec(environment, Purpose.TEST)):
         pass
@@ -64,7 +64,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provision]:
     if not uv:
         pytest.skip("no uv")
     python = probe(sys.executable)
-    environments, refused = host_environments((python,), path="")
+    environments, refused = host_environments((python,))
     if refused:
         pytest.skip(refused[0].reason.message)
     home = tmp_path_factory.mktemp("home with a space")

@@ -60,7 +60,7 @@ def test_compiler_options(given: str, expected: str) -> None:
         ("-z noexecstack", "-z noexecstack"),
         ("-Wl,-z,separate-code -Wl,-z,text", ""),
         ("-Wl,-O1,--sort-common,--as-needed -Wl,-O3", "--sort-common --as-needed"),
-        ("-Wl,-gc-sections -Wl,-melf_x86_64", "-gc-sections"),
+        ("-Wl,-gc-sections -Wl,-melf_x86_64", "--gc-sections"),
         ("-Wl,-Bsymbolic-functions -Wl,--warn-common -Wl,--icf=all -Wl,--push-state,--pop-state", ""),
         ("-Wl,-Map,x.map,-Map=y.map", ""),
         ("-Wl,-rpath-link,/x -Wl,-m,elf_x86_64 -Wl,-melf_x86_64", ""),
