@@ -195,7 +195,7 @@ def cancel(options: dict[str, str | None], job: str) -> int:
 
 
 @cli.command()
-@click.argument("wheel", metavar="WHEEL|SHA256|JOB")
+@click.argument("wheel", metavar="WHEEL|PROJECT|SHA256|JOB")
 @_JSON
 @click.pass_obj
 def why(options: dict[str, str | None], wheel: str, as_json: bool) -> int:
@@ -226,7 +226,10 @@ def serve(options: dict[str, str | None], bind: str, port: int) -> int:
     from buildfarm.app.serve import serve as run
 
     settings = _settings(options)
-    run(settings.home / "index", bind=bind, port=port, report=lambda line: click.echo(line, err=True))
+    try:
+        run(settings.home / "index", bind=bind, port=port, report=lambda line: click.echo(line, err=True))
+    except KeyboardInterrupt:  # its ordinary end
+        return 130
     return 0
 
 
@@ -259,9 +262,7 @@ def main() -> int:
 
     try:
         return int(cli.main(standalone_mode=False, prog_name="buildfarm") or 0)
-    except click.exceptions.Abort:
-        return 130
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("interrupted: jobs went back to the queue; the same command goes on from there", err=True)
         return 130
     except click.ClickException as error:

@@ -78,7 +78,7 @@ def _operand(operand: str, recipes: Path) -> Read:
         return read_recipe_file(path)
     if path.is_dir() and not _is_project(path) and recipe_files(path):
         return sum(map(read_recipe_file, recipe_files(path)), Read())
-    if path.name.endswith(_SDISTS) or (path.exists() and ("/" in operand or operand == ".")):
+    if path.name.endswith(_SDISTS) or operand.startswith((".", "/")) or ("/" in operand and path.exists()):
         return _local(path)
     if path.suffix == ".txt":
         return _requirements_file(path, recipes)

@@ -96,7 +96,8 @@ def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
         "code": reason.code if reason else None,
         "advice": reason.advice if reason else None,
         "log": log.where(row.log) if row.log else None,
-        "wheel": wheel and {"filename": wheel.name, "sha256": wheel.sha256, "tags": sorted(map(str, tags_of(wheel.name)))},
+        "wheel": wheel
+        and {"filename": wheel.name, "sha256": wheel.sha256, "tags": sorted(map(str, tags_of(wheel.name)))},
         "seconds": round(row.seconds, 3),
         "cached": row.job.key in result.cached,
         "isolation": row.outcome.report.isolation if isinstance(row.outcome, Tested) else None,
@@ -153,50 +154,54 @@ def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, s
 
 def failures(result: Result, log: Log, console: Console) -> None:
     """What went wrong: the command, the end of its output, what to do, where the whole log is."""
-
-    def say(line: str, style: str = "") -> None:
-        console.print(Text(line, style), soft_wrap=True)  # a path that is broken in two cannot be copied
-
-    for row in result.rows:
-        reason = _reason(row.outcome)
-        if row.state != "failed" or reason is None or not isinstance(row.outcome, Failed):
-            continue
-        title = f"{row.job.project} {row.job.version} {row.job.target}"
-        say(f"\n{title}: {row.job.kind} failed at {row.outcome.step}", "bold red")
-        say(f"  {reason.message}")
-        if reason.command:
-            say(f"  command: {shlex.join(reason.command)}", "dim")
-        for line in reason.tail[-15:]:
-            say(f"  | {line}", "dim")
-        for line in reason.advice.splitlines():
-            say(f"  help: {line}", "cyan")
-        if row.log:
-            say(f"  log: {log.where(row.log)}")
-    told = {row.job.wheel for row in result.rows if isinstance(row.job, TestJob) and row.state == "failed"}
+    failed = [row for row in result.rows if row.state == "failed"]
+    for row in failed:
+        if isinstance(row.outcome, Failed):
+            _failure(row, row.outcome, log, console)
+    told = {row.job.wheel for row in failed if isinstance(row.job, TestJob)}
     for each in result.ticked.judgements:
         if each.withheld and each.wheel not in told:
-            say(f"\n{each.wheel.name} is withheld: {each.withheld}", "yellow")
+            _say(console, f"\n{each.wheel.name} is withheld: {each.withheld}", "yellow")
     served = {goal.project for goal in result.ticked.plan.goals}
     for out in result.ticked.plan.left_out:
         if out.project not in served:
-            say(f"\n{out.project} {out.version}".rstrip() + f": nothing was built for {out.target}", "bold red")
-            say(f"  {out.reason}")
+            where = "" if out.target == "*" else f" for {out.target}"
+            _say(console, f"\n{f'{out.project} {out.version}'.strip()}: nothing was built{where}", "bold red")
+            _say(console, f"  {out.reason}")
+
+
+def _failure(row: JobRow, failed: Failed, log: Log, console: Console) -> None:
+    reason = failed.reason
+    title = f"{row.job.project} {row.job.version} {row.job.target}"
+    _say(console, f"\n{title}: {row.job.kind} failed at {failed.step}", "bold red")
+    _say(console, f"  {reason.message}")
+    if reason.command:
+        _say(console, f"  command: {shlex.join(reason.command)}", "dim")
+    for line in reason.tail[-15:]:
+        _say(console, f"  | {line}", "dim")
+    for line in reason.advice.splitlines():
+        _say(console, f"  help: {line}", "cyan")
+    if row.log:
+        _say(console, f"  log: {log.where(row.log)}")
+
+
+def _say(console: Console, line: str, style: str = "") -> None:
+    console.print(Text(line, style), soft_wrap=True)  # a path that is broken in two cannot be copied
 
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:
     """One or two lines: what there is now, and how to use it."""
-    published = sorted({row.job.wheel.name for row in result.rows if isinstance(row.job, TestJob) and row.state == "succeeded"})
+    published = sorted(
+        {row.job.wheel.name for row in result.rows if isinstance(row.job, TestJob) and row.state == "succeeded"}
+    )
     if all(row.job.key in result.cached for row in result.rows) and result.rows:
-        console.print("Nothing to do: all of it was built, tested and published before.", highlight=False)
+        _say(console, "Nothing to do: all of it was built, tested and published before.")
     if published:
         tree = settings.home / "index" / settings.index / "simple"
-        console.print(f"Index: {tree}", soft_wrap=True, highlight=False)
-        console.print(
-            f"Serve it: buildfarm serve; then pip install --index-url http://127.0.0.1:8420/{settings.index}/simple/ NAME",
-            soft_wrap=True,
-            highlight=False,
-        )
-        console.print(f"Every input of a wheel: buildfarm why {published[0]}", soft_wrap=True, highlight=False)
+        url = f"http://127.0.0.1:8420/{settings.index}/simple/"
+        _say(console, f"Index: {tree}")
+        _say(console, f"Serve it: buildfarm serve; then pip install --index-url {url} NAME")
+        _say(console, f"Every input of a wheel: buildfarm why {published[0]}")
 
 
 def exit_code(result: Result) -> int:

@@ -46,7 +46,12 @@ def status_json(site: Site) -> dict[str, Any]:
     """Open requests, jobs, publications."""
     return {
         "requests": [
-            {"id": each.id, "owner": each.owner, "index": each.index, "projects": [recipe.name for recipe in each.recipes]}
+            {
+                "id": each.id,
+                "owner": each.owner,
+                "index": each.index,
+                "projects": [recipe.name for recipe in each.recipes],
+            }
             for each in site.farm.requests.open_requests()
         ],
         "jobs": [
@@ -80,9 +85,11 @@ def status_table(site: Site, console: Console) -> None:
             for row in rows
         ),
     )
+    requests = len(site.farm.requests.open_requests())
     states = Counter(row.state for row in rows)
     published = Counter(each.state for each in site.farm.events.publications())
-    console.print(f"{len(site.farm.requests.open_requests())} open requests; jobs: {_counts(states)}; files: {_counts(published)}", soft_wrap=True, highlight=False)
+    line = f"{requests} open requests; jobs: {_counts(states)}; files: {_counts(published)}"
+    console.print(line, soft_wrap=True, highlight=False)
 
 
 def _state(row: JobRow) -> Text:
@@ -113,7 +120,11 @@ def story_json(site: Site, story: Story) -> dict[str, Any]:
         "warnings": [to_plain(each) for each in wheel.warnings],
         "log": site.log.where(story.build.log),
         "tests": [
-            {"target": str(row.job.target), "state": row.state, **(to_plain(row.outcome.report) if isinstance(row.outcome, Tested) else {})}
+            {
+                "target": str(row.job.target),
+                "state": row.state,
+                **(to_plain(row.outcome.report) if isinstance(row.outcome, Tested) else {}),
+            }
             for row in story.tests
         ],
         "publications": [{"index": each.index, "state": each.state} for each in story.publications],
@@ -129,7 +140,10 @@ def story_text(site: Site, story: Story, console: Console) -> None:
 def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
     job, wheel = story.job, story.wheel.wheel
     yield "wheel", f"{wheel.artifact.name}  sha256:{wheel.artifact.sha256}"
-    yield "job", f"{job.key}  (attempt {story.build.attempts}, {story.build.seconds:.1f} s, generation {job.generation})"
+    yield (
+        "job",
+        f"{job.key}  (attempt {story.build.attempts}, {story.build.seconds:.1f} s, generation {job.generation})",
+    )
     yield "source", f"{job.source.artifact.name}  sha256:{job.source.artifact.sha256}"
     yield "", f"SOURCE_DATE_EPOCH {job.source.epoch}"
     yield "recipe", str(to_plain(job.part) or "says nothing but name and versions")
@@ -138,7 +152,7 @@ def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
         yield "", f"{name}: {value}"
     yield "tools", ", ".join(f"{name} {version}" for name, version in sorted(job.tools.items()))
     yield "backend", job.backend
-    for each in story.inputs:
+    for each in story.inputs[1:]:  # the first is the source
         yield each.role, f"{each.artifact.name}  sha256:{each.artifact.sha256}"
     for name, key in job.needs.items():
         yield "needs", f"{name}, built by job {key}"

@@ -75,7 +75,7 @@ class Site:
 def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
     """Build the object graph; raises ``FarmError`` where this machine cannot serve."""
     home, crash = settings.home, crash_at(settings.crash_at)
-    home.mkdir(parents=True, exist_ok=True)
+    _make(home)
     report = progress_lines(Console(stderr=True))
     config = _pip_config(settings, environ)
     found = interpreters.discover(environ.get("PATH", os.defpath), Path.home(), home / "cache" / "interpreters.json")
@@ -167,6 +167,16 @@ def progress_lines(console: Console) -> Report:
             console.print(line, soft_wrap=True, highlight=False)
 
     return report
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        trouble = "" if os.access(home, os.W_OK | os.X_OK) else "it cannot be written to"
+    except OSError as error:
+        trouble = error.strerror or str(error)
+    if trouble:
+        raise FarmError(f"home: {home}: {trouble}; choose another folder with --home or BUILDFARM_HOME")
 
 
 def _clock() -> str:

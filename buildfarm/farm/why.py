@@ -23,7 +23,7 @@ class Story:
 
 
 def why(farm: Coordinator, wheel: str) -> tuple[Story, ...]:
-    """The stories of all wheels with that file name, or whose sha256 or job key begins with it; empty for none."""
+    """The stories of all wheels with that file name or of that project, or whose sha256 or job key begins with it."""
     rows = farm.jobs.rows()
     return tuple(
         Story(
@@ -47,6 +47,6 @@ def why(farm: Coordinator, wheel: str) -> tuple[Story, ...]:
 
 def _is_meant(wheel: str, built: Built, job: BuildJob) -> bool:
     artifact = built.wheel.artifact
-    if artifact.name == wheel.rpartition("/")[2]:
+    if wheel.rpartition("/")[2] in (artifact.name, job.project):
         return True
     return len(wheel) >= 8 and (artifact.sha256.startswith(wheel) or job.key.startswith(wheel))

@@ -64,7 +64,7 @@ def uv_resolver(tmp_path: Path, config: PipConfig, uv: str = "") -> UvResolver:
         uv or find_uv_bin(),
         config=config,
         indexes=tmp_path / "index",
-        sources=UpstreamSources((), Upstream(lambda: httpx.Client()), MemoryStore()),
+        sources=UpstreamSources((), Upstream(httpx.Client), MemoryStore()),
         interpreter=lambda _: sys.executable,
         environ={
             "HOME": str(tmp_path),

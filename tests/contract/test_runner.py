@@ -345,6 +345,7 @@ def test_the_environment_is_clean(host: Farm, monkeypatch: pytest.MonkeyPatch) -
         assert sh(session, 'touch "$HOME/x" "$TMPDIR/x"').ok
     assert found.pop("PATH").startswith(f"{root}/venv/bin:")
     assert found.pop("BUILDFARM_SESSION")
+    assert found.pop("BUILDFARM_SESSION_ROOT", "/buildfarm") == root
     assert found == {
         "GREETING": "a b c",
         "HOME": f"{root}/home",

@@ -22,7 +22,9 @@ HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
 LONG_AGO = 1_700_000_000
 
 # Where packages come from and how to get there is the machine's; all else is the tests'.
-_PASSED = re.compile(r"HOME|XDG_.*|PIP_.*|UV_(CACHE_DIR|INDEX.*|DEFAULT_INDEX)|SSL_CERT_.*|REQUESTS_CA_BUNDLE|.*_proxy|.*_PROXY")
+_PASSED = re.compile(
+    r"HOME|XDG_.*|PIP_.*|UV_(CACHE_DIR|INDEX.*|DEFAULT_INDEX)|SSL_CERT_.*|REQUESTS_CA_BUNDLE|.*_proxy|.*_PROXY"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,12 @@ class Farm:
         folder.mkdir(parents=True, exist_ok=True)
         base = Path(getattr(sys, "_base_executable", sys.executable)).resolve().parent
         passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
-        self.environ = {**passed, "PATH": f"{base}:{os.environ['PATH']}", "LANG": "C.UTF-8", "BUILDFARM_HOME": str(home)}
+        self.environ = {
+            **passed,
+            "PATH": f"{base}:{os.environ['PATH']}",
+            "LANG": "C.UTF-8",
+            "BUILDFARM_HOME": str(home),
+        }
 
     def start(self, *words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the command line in the folder of the tests."""
@@ -89,8 +96,8 @@ class Farm:
     ) -> Path:
         """A recipe for a copy of ``projects/<base>`` under another name.
 
-        ``edits`` replace one text of a file by another; ``recipe`` are its lines beyond name and source. The word ``base``
-        is the name everywhere.
+        ``edits`` replace one text of a file by another; ``recipe`` are its lines beyond name and source. The word
+        ``base`` is the name everywhere.
         """
         copy = self.folder / name
         shutil.rmtree(copy, ignore_errors=True)

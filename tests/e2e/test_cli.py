@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.conftest import HERE, Done, Farm
 
 pytestmark = [pytest.mark.host, pytest.mark.network, pytest.mark.slow, pytest.mark.e2e]
 
-SLOW = "    import os, subprocess, time\n    subprocess.Popen(['setsid', 'sleep', '600'])\n    print('here I am', flush=True)\n"
-LATER = "    if not os.path.exists({flag!r}): time.sleep(600)\n    info = f"
+SLOW = """    import subprocess
+    subprocess.Popen(['setsid', 'sleep', '600'])
+    print('here I am', flush=True)
+    subprocess.call(['sleep', '600'])
+    info = f"""
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +38,8 @@ def well(farm: Farm) -> Done:
 
 def test_json_is_one_document_and_all_else_goes_to_stderr(well: Done) -> None:
     assert json.loads(well.out).keys() >= {"jobs", "left_out"}
-    assert {"key", "kind", "name", "version", "target", "outcome", "step", "reason", "log", "wheel", "seconds", "cached"} <= (
-        well.job("fine").keys()
-    )
+    promised = "key kind name version target outcome step reason log wheel seconds cached"
+    assert well.job("fine").keys() >= set(promised.split())
     assert "published" in well.err
 
 
@@ -38,8 +47,7 @@ def test_a_build_for_people_ends_with_a_table_and_what_to_do_next(farm: Farm, we
     done = farm.run("build", "fine.yaml", "--targets", f"{HERE}-*")
     header, row = done.out.splitlines()
     assert header.split() == ["project", "version", "target", "result", "wheel"]
-    assert row.split()[0] == "fine"
-    assert row.endswith("unchanged      fine-1.0-py3-none-any.whl") or "unchanged" in row
+    assert row.split() == ["fine", "1.0", well.job("fine")["target"], "unchanged", "fine-1.0-py3-none-any.whl"]
     assert "pip install --index-url http://127.0.0.1:8420/main/simple/ NAME" in done.err
 
 
@@ -57,13 +65,6 @@ def test_no_name_is_cut_on_any_terminal(farm: Farm, well: Done, width: int) -> N
 
 def on_terminal(farm: Farm, width: int, *words: str) -> str:
     """What a person sees of a call on a terminal of that width, colours left out."""
-    import fcntl
-    import pty
-    import struct
-    import subprocess
-    import sys
-    import termios
-
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     process = subprocess.Popen(
@@ -97,7 +98,7 @@ def test_plan_says_what_a_build_would_do_and_does_nothing(farm: Farm) -> None:
     assert {job["name"] for job in done.json["jobs"]} == {"planned"}
     assert done.json["left_out"][0]["name"] == "nothing-of-that-name-here"
     assert "planned" not in farm.run("status").out
-    shown = farm.run("plan", recipe)
+    shown = farm.run("plan", recipe, "--targets", f"{HERE}-*")
     assert shown.code == 0
     assert re.search(rf"^build +planned +1\.0 +{HERE}-manylinux_2_17_\w+ +in host", shown.out, re.MULTILINE)
 
@@ -173,7 +174,9 @@ def test_recipe_check_tells_every_error_of_every_file_at_once(farm: Farm) -> Non
         (("bake",), "bake"),
     ],
 )
-def test_a_wrong_call_is_exit_code_2_and_says_what_is_right(farm: Farm, well: Done, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_call_is_exit_code_2_and_says_what_is_right(
+    farm: Farm, well: Done, words: tuple[str, ...], said: str
+) -> None:
     done = farm.run(*words)
     assert done.code == 2, done.err
     assert said in done.err
@@ -210,7 +213,9 @@ def test_a_home_that_cannot_be_written_is_the_farms_fault(farm: Farm, tmp_path: 
 
 
 def test_no_interpreter_is_the_farms_fault(farm: Farm, tmp_path: Path) -> None:
-    done = farm.run("build", "markupsafe", env={"PATH": str(tmp_path), "HOME": str(tmp_path), "BUILDFARM_HOME": str(tmp_path / "h")})
+    done = farm.run(
+        "build", "markupsafe", env={"PATH": str(tmp_path), "HOME": str(tmp_path), "BUILDFARM_HOME": str(tmp_path / "h")}
+    )
     assert done.code == 3
     assert "no CPython 3.10 or newer was found on PATH" in done.err
 
@@ -228,9 +233,11 @@ def test_an_upstream_that_is_not_there_is_said(farm: Farm, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_build_hands_back_and_the_same_command_goes_on(farm: Farm, tmp_path: Path, word: signal.Signals) -> None:
+def test_an_interrupted_build_hands_back_and_the_same_command_goes_on(
+    farm: Farm, tmp_path: Path, word: signal.Signals
+) -> None:
     name = f"slow{word.name.lower()}"
-    recipe = farm.project("tinypure", name, {"backend.py": ("    info = f", SLOW + LATER.format(flag="now"))})
+    recipe = farm.project("tinypure", name, {"backend.py": ("    info = f", SLOW)})
     process = farm.start("build", recipe, "--targets", f"{HERE}-*")
     wait_for(farm, name)
     process.send_signal(word)
