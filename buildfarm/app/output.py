@@ -191,9 +191,7 @@ def _say(console: Console, line: str, style: str = "") -> None:
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:
     """One or two lines: what there is now, and how to use it."""
-    published = sorted(
-        {row.job.wheel.name for row in result.rows if isinstance(row.job, TestJob) and row.state == "succeeded"}
-    )
+    published = sorted(each.wheel.name for each in result.ticked.judgements if each.good)
     if all(row.job.key in result.cached for row in result.rows) and result.rows:
         _say(console, "Nothing to do: all of it was built, tested and published before.")
     if published:

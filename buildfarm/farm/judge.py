@@ -48,6 +48,18 @@ def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgeme
     return judgements
 
 
+def told(farm: Coordinator, request: BuildRequest, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+    """The judgements with what publishing came to: a wheel that the index refused is withheld after all."""
+    ends = {
+        each.artifact.sha256: f"{each.state}: {each.note}"
+        for each in farm.events.publications(request.index, frozenset({"conflict", "refused"}))
+    }
+    return tuple(
+        replace(each, withheld=each.withheld or ends[each.wheel.sha256]) if each.wheel.sha256 in ends else each
+        for each in judgements
+    )
+
+
 def _by_wheel(goals: Iterable[Goal]) -> Iterable[tuple[Artifact, tuple[Goal, ...]]]:
     covered = sorted((goal for goal in goals if goal.wheel), key=lambda goal: goal.wheel.sha256 if goal.wheel else "")
     for _, group in groupby(covered, key=lambda goal: goal.wheel.sha256 if goal.wheel else ""):

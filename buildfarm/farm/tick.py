@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.expand import expand
-from buildfarm.farm.judge import Judgement, judge
+from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
 from buildfarm.farm.publish import publish, render
 from buildfarm.model.job import BuildRequest
@@ -56,4 +56,4 @@ def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
     done = idle and not farm.jobs.rows(request.id, UNFINISHED)
     if done:
         farm.requests.close(request.id)
-    return Ticked(plan=plan.settled() if done else plan, judgements=judgements, done=done)
+    return Ticked(plan=plan.settled() if done else plan, judgements=told(farm, request, judgements), done=done)

@@ -345,6 +345,7 @@ def test_what_needs_a_wheel_that_is_withheld_is_left_out_in_the_end() -> None:
     ticked = farm.build(DEMO, Recipe(name="helper", versions=("1.0",)))
     assert [(out.project, "needs helper" in out.reason) for out in ticked.plan.left_out] == [("demo", True)]
     assert [each.state for each in farm.coordinator.events.publications()] == ["conflict"]
+    assert "other bytes" in ticked.judgements[0].withheld
 
 
 def test_why_tells_every_input() -> None:
