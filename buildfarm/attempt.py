@@ -37,7 +37,7 @@ class Bench:
 
 
 def attempt(lease: Lease, bench: Bench) -> Outcome:
-    """Make the attempt that the lease is for; a failure of the package is an outcome, whatever else goes wrong raises."""
+    """Make the attempt that the lease is for; a package's failure is an outcome, whatever else goes wrong raises."""
     try:
         if isinstance(lease.job, BuildJob):
             return Built(wheel=build(lease.job, lease, bench))

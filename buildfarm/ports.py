@@ -105,7 +105,7 @@ class Session(Protocol):
         """
 
     def take(self, pattern: str) -> tuple[Artifact, ...]:
-        """Fetch the regular files that match an absolute glob into the store, sorted by name; links are not followed."""
+        """Fetch the regular files that match an absolute glob into the store, by name; links are not followed."""
 
 
 class Runner(Protocol):
@@ -338,7 +338,7 @@ class Tree(Protocol):
         """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
 
     def link(self, path: str, artifact: Artifact) -> bool:
-        """Put the store's bytes at the path, create-only. False when other bytes are there; True when equal ones are."""
+        """Put the store's bytes at the path, create-only. True when equal bytes are there, False when others are."""
 
 
 class Bell(Protocol):

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,24 +26,43 @@ if TYPE_CHECKING:
 
 _OPERANDS = click.argument("operands", nargs=-1, metavar="[RECIPE|REQUIREMENT|PATH]...")
 _FILES = click.option("-r", "--requirement", "files", multiple=True, metavar="FILE", help="A requirements.txt.")
-_TARGETS = click.option("--targets", multiple=True, metavar="GLOB", help="Build identifiers, such as 'cp313-*'. Repeatable.")
+_TARGETS = click.option("--targets", multiple=True, metavar="GLOB", help="Build identifiers: 'cp313-*'. Repeatable.")
 _INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Keep an option of the site for the command, wherever it stood on the line."""
+    options: dict[str, str] = context.ensure_object(dict)
+    if value is not None:
+        options[str(parameter.name)] = value
+
+
+def _site_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` and ``--isolation``, before the command's name or after it."""
+    isolation = click.option(
+        "--isolation", metavar="KIND", help="auto, bubblewrap or none.", expose_value=False, callback=_keep
+    )
+    home = click.option(
+        "--home",
+        metavar="DIR",
+        help="Where all state lives (default: BUILDFARM_HOME, else the user data directory).",
+        expose_value=False,
+        callback=_keep,
+    )
+    return home(isolation(command))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--home", metavar="DIR", help="Where all state lives (default: the user data directory, or BUILDFARM_HOME).")
-@click.option("--isolation", metavar="KIND", help="auto, bubblewrap or none.")
+@_site_options
 @click.version_option(__version__)
-@click.pass_context
-def cli(context: click.Context, /, **options: str | None) -> None:
-    """Turn recipes into repaired, verified, tested wheels on your own index, exactly once, and say why.
+def cli() -> None:
+    r"""Turn recipes into repaired, verified, tested wheels on your own index, exactly once, and say why.
 
     \b
     buildfarm build markupsafe          an sdist of the index to wheels for the interpreters that are here
     buildfarm serve                     then: pip install --index-url http://127.0.0.1:8420/main/simple/ markupsafe
     """
-    context.obj = options
 
 
 @cli.command()
@@ -52,9 +72,10 @@ def cli(context: click.Context, /, **options: str | None) -> None:
 @_INDEX
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
 @_JSON
+@_site_options
 @click.pass_obj
 def build(
-    options: dict[str, str | None],
+    options: dict[str, str],
     operands: tuple[str, ...],
     files: tuple[str, ...],
     targets: tuple[str, ...],
@@ -87,9 +108,10 @@ def build(
 @_TARGETS
 @_INDEX
 @_JSON
+@_site_options
 @click.pass_obj
 def plan(
-    options: dict[str, str | None],
+    options: dict[str, str],
     operands: tuple[str, ...],
     files: tuple[str, ...],
     targets: tuple[str, ...],
@@ -142,8 +164,9 @@ def check(paths: tuple[str, ...], as_json: bool) -> int:
 
 @cli.command()
 @_JSON
+@_site_options
 @click.pass_obj
-def status(options: dict[str, str | None], as_json: bool) -> int:
+def status(options: dict[str, str], as_json: bool) -> int:
     """Show open requests and what every job of the ledger came to."""
     from rich.console import Console
 
@@ -160,8 +183,9 @@ def status(options: dict[str, str | None], as_json: bool) -> int:
 @cli.command()
 @click.argument("job", metavar="JOB|PROJECT")
 @_JSON
+@_site_options
 @click.pass_obj
-def logs(options: dict[str, str | None], job: str, as_json: bool) -> int:
+def logs(options: dict[str, str], job: str, as_json: bool) -> int:
     """Print the log of a job's last attempt; JOB is the beginning of its key, or a project's name."""
     from buildfarm.app import overview
 
@@ -180,8 +204,9 @@ def logs(options: dict[str, str | None], job: str, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("job", metavar="JOB|PROJECT")
+@_site_options
 @click.pass_obj
-def cancel(options: dict[str, str | None], job: str) -> int:
+def cancel(options: dict[str, str], job: str) -> int:
     """Cancel unfinished jobs; JOB is the beginning of a key, or a project's name. A new build asks for them again."""
     from buildfarm.app import overview
 
@@ -197,8 +222,9 @@ def cancel(options: dict[str, str | None], job: str) -> int:
 @cli.command()
 @click.argument("wheel", metavar="WHEEL|PROJECT|SHA256|JOB")
 @_JSON
+@_site_options
 @click.pass_obj
-def why(options: dict[str, str | None], wheel: str, as_json: bool) -> int:
+def why(options: dict[str, str], wheel: str, as_json: bool) -> int:
     """Print every input of a wheel, what tested it, and where it went."""
     from rich.console import Console
 
@@ -220,8 +246,9 @@ def why(options: dict[str, str | None], wheel: str, as_json: bool) -> int:
 @cli.command()
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535))
+@_site_options
 @click.pass_obj
-def serve(options: dict[str, str | None], bind: str, port: int) -> int:
+def serve(options: dict[str, str], bind: str, port: int) -> int:
     """Serve the indexes of the home, for pip and uv on this machine."""
     from buildfarm.app.serve import serve as run
 
@@ -240,8 +267,9 @@ def config() -> None:
 
 @config.command()
 @_JSON
+@_site_options
 @click.pass_obj
-def show(options: dict[str, str | None], as_json: bool) -> int:
+def show(options: dict[str, str], as_json: bool) -> int:
     """Show every setting and where its value came from."""
     settings = _settings(options)
     values = {name: str(getattr(settings, name)) for name in settings.origins}
@@ -276,11 +304,14 @@ def main() -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets a sentence and the developers a traceback
         traceback.print_exc()
-        click.echo(f"error: this is a fault of buildfarm itself ({type(error).__name__}); please report the lines above", err=True)
+        click.echo(
+            f"error: this is a fault of buildfarm itself ({type(error).__name__}); please report the lines above",
+            err=True,
+        )
         return 3
 
 
-def _settings(options: dict[str, str | None], **more: object) -> Settings:
+def _settings(options: dict[str, str], **more: object) -> Settings:
     from buildfarm.app.settings import read_settings
 
     return read_settings(os.environ, Path.cwd(), {**options, **more})
@@ -292,7 +323,9 @@ def _site(settings: Settings) -> AbstractContextManager[Site]:
     return open_site(settings, os.environ)
 
 
-def _request(settings: Settings, operands: tuple[str, ...], files: tuple[str, ...], targets: tuple[str, ...]) -> BuildRequest:
+def _request(
+    settings: Settings, operands: tuple[str, ...], files: tuple[str, ...], targets: tuple[str, ...]
+) -> BuildRequest:
     from buildfarm.app.operands import read_operands
     from buildfarm.model.job import BuildRequest
 
@@ -306,5 +339,5 @@ def _request(settings: Settings, operands: tuple[str, ...], files: tuple[str, ..
     return BuildRequest(recipes=found.recipes, targets=targets or ("*",), index=settings.index)
 
 
-def _print_json(document: Any) -> None:  # noqa: ANN401 - whatever json can print
+def _print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))

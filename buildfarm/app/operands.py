@@ -39,7 +39,12 @@ class Read:
     @property
     def messages(self) -> str:
         """All diagnostics for a person."""
-        return "\n\n".join(render(each, text) for each, text in self.diagnostics)
+        return "\n\n".join(
+            render(each, text)
+            if text
+            else f"{each.file}: {each.severity}[{each.code}]: {each.message}\nhelp: {each.help}"
+            for each, text in self.diagnostics
+        )
 
 
 def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) -> Read:
@@ -123,8 +128,7 @@ def _requirements_file(path: Path, recipes: Path) -> Read:
 
 
 def _from_folder(wish: Recipe, recipes: Path) -> Read:
-    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish itself.
-    """
+    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish."""
     path = recipes / f"{wish.name}.yaml"
     if not path.is_file():
         return Read(recipes=(wish,))

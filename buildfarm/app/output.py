@@ -126,13 +126,19 @@ def result_table(result: Result, console: Console) -> None:
     rows: list[tuple[Cell, ...]] = []
     for goal in sorted(result.ticked.plan.goals, key=lambda goal: (goal.project, goal.version, goal.target.python)):
         word, style = verdict(goal, by_key, result)
-        wheel = goal.wheel.name if goal.wheel else ""
+        wheel = _served_by(goal, result)
         rows.append((goal.project, goal.version, str(goal.target), Text(word, style), wheel))
     rows += [
         (each.project, each.version, each.target, Text("left out", "yellow"), Text(each.reason, "yellow"))
         for each in result.ticked.plan.left_out
     ]
     print_table(console, ("project", "version", "target", "result", "wheel"), rows)
+
+
+def _served_by(goal: Goal, result: Result) -> str:
+    """The file that serves the target: its wheel, or the published one that holds the same."""
+    judgement = next((each for each in result.ticked.judgements if each.wheel == goal.wheel), None)
+    return (judgement and judgement.same_as) or (goal.wheel.name if goal.wheel else "")
 
 
 def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, str]:
@@ -145,6 +151,8 @@ def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, s
     judgement = next((each for each in result.ticked.judgements if each.wheel == goal.wheel), None)
     if judgement and judgement.withheld:
         return "withheld", "yellow"
+    if judgement and judgement.same_as:
+        return "built, same as published", "green"
     if goal.skip:
         return "built, tests skipped", "green"
     if test and test.state == "succeeded":
@@ -191,7 +199,7 @@ def _say(console: Console, line: str, style: str = "") -> None:
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:
     """One or two lines: what there is now, and how to use it."""
-    published = sorted(each.wheel.name for each in result.ticked.judgements if each.good)
+    published = sorted(each.same_as or each.wheel.name for each in result.ticked.judgements if each.good)
     if all(row.job.key in result.cached for row in result.rows) and result.rows:
         _say(console, "Nothing to do: all of it was built, tested and published before.")
     if published:

@@ -46,8 +46,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], folder: Path, options: Mapping[str, object]) -> Settings:
-    """Merge every source; raises ``RecipeError`` that names the file, the key and what is allowed, all errors at once.
-    """
+    """Merge every source; raises ``RecipeError`` with all errors at once: file, key and what is allowed."""
     values: dict[str, object] = {"home": Path(platformdirs.user_data_dir("buildfarm"))}
     origins = dict.fromkeys(_names(), "default")
     errors: list[str] = []

@@ -26,7 +26,7 @@ from buildfarm.ports import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinator:
-    """``clock`` gives the time of a publication, ISO 8601 UTC with a Z (PEP 700); ``tools`` are those that make bytes."""
+    """``clock`` gives the time of a publication, as PEP 700 has it; ``tools`` are those that make bytes."""
 
     requests: Requests
     jobs: Jobs

@@ -21,12 +21,16 @@ ACCEPTED = frozenset({Verdict.PASSED, Verdict.SKIPPED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A wheel and whether it is good, must wait (``waits`` names a target), or is withheld (``withheld`` says why)."""
+    """A wheel and whether it is good, must wait (``waits`` names a target), or is withheld (``withheld`` says why).
+
+    ``same_as`` names a file of the index that holds the same, so that a good wheel is not published beside it.
+    """
 
     wheel: Artifact
     goals: tuple[Goal, ...]
     waits: str = ""
     withheld: str = ""
+    same_as: str = ""
 
     @property
     def good(self) -> bool:
@@ -49,15 +53,20 @@ def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgeme
 
 
 def told(farm: Coordinator, request: BuildRequest, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
-    """The judgements with what publishing came to: a wheel that the index refused is withheld after all."""
-    ends = {
-        each.artifact.sha256: f"{each.state}: {each.note}"
-        for each in farm.events.publications(request.index, frozenset({"conflict", "refused"}))
-    }
-    return tuple(
-        replace(each, withheld=each.withheld or ends[each.wheel.sha256]) if each.wheel.sha256 in ends else each
-        for each in judgements
-    )
+    """The judgements with what publishing came to: withheld after all, or left to a file that holds the same."""
+    publications = farm.events.publications(request.index)
+    made = farm.learning.wheels([each.goals[0].build for each in judgements])
+
+    def end(judgement: Judgement) -> Judgement:
+        wheel, content = judgement.wheel, made[judgement.goals[0].build].content
+        for each in publications:
+            if each.artifact.sha256 == wheel.sha256:
+                refused = each.state in ("conflict", "refused")
+                return replace(judgement, withheld=f"{each.state}: {each.note}") if refused else judgement
+        same = [each.artifact.name for each in publications if _holds_the_same(each, wheel, content)]
+        return replace(judgement, same_as=same[0]) if same and judgement.good else judgement
+
+    return tuple(map(end, judgements))
 
 
 def _by_wheel(goals: Iterable[Goal]) -> Iterable[tuple[Artifact, tuple[Goal, ...]]]:
@@ -115,8 +124,7 @@ def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: J
         if farm.events.want(publication):
             farm.events.settle(publication, "refused", failed.reason.message)
         return
-    same = [each for each in live if each.content == verified.content and _same_but_tag(each.artifact.name, wheel.name)]
-    if any(each.state == "published" for each in same):
+    if any(_holds_the_same(each, wheel, verified.content) for each in live):
         return
     wanted = Publication(
         index=request.index, project=goal.project, version=goal.version, artifact=wheel, content=verified.content
@@ -133,7 +141,8 @@ def _verify_again(farm: Coordinator, wheel: Artifact, job: BuildJob) -> Verified
         return verify(wheel, content, claim_of(job))
 
 
-def _same_but_tag(one: str, other: str) -> bool:
-    """Whether two wheel file names differ in nothing but the build tag (PEP 427)."""
-    first, second = one.split("-"), other.split("-")
-    return first[:2] + first[-3:] == second[:2] + second[-3:]
+def _holds_the_same(publication: Publication, wheel: Artifact, content: str) -> bool:
+    """Whether the index has a file that differs from the wheel in nothing but the build tag (PEP 427)."""
+    first, second = publication.artifact.name.split("-"), wheel.name.split("-")
+    same_name = first[:2] + first[-3:] == second[:2] + second[-3:]
+    return publication.state == "published" and publication.content == content and same_name

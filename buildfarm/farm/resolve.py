@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from posixpath import basename
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from buildfarm.farm.coordinator import Coordinator
@@ -78,7 +78,7 @@ def _of_sdists(farm: Coordinator, recipe: Recipe, source: SdistSource) -> Versio
         )
     return {
         version: _of_offer(farm, recipe, version, offers.get(version), pinned.get(version), source)
-        for version in exact or _choose(recipe, offers)
+        for version in exact or _choose(recipe, offers, _pythons(farm))
     }
 
 
@@ -137,6 +137,11 @@ def _checked(recipe: Recipe, version: str, known: KnownSource, source: SdistSour
     )
 
 
+def _pythons(farm: Coordinator) -> tuple[str, ...]:
+    """Versions of the interpreters that the farm offers, as ``Requires-Python`` is held against them."""
+    return tuple("{}.{}.99".format(*each.target.python) for each in farm.environments)
+
+
 def _exact(recipe: Recipe) -> tuple[str, ...]:
     if isinstance(recipe.versions, Track):
         return ()
@@ -146,12 +151,22 @@ def _exact(recipe: Recipe) -> tuple[str, ...]:
         return ()
 
 
-def _choose(recipe: Recipe, offers: Mapping[str, Offer]) -> tuple[str, ...]:
-    """The versions that a tracking or a specifier stands for, newest last; yanked ones are nobody's newest (PEP 592)."""
+def _serves(offer: Offer, pythons: Iterable[str]) -> bool:
+    try:
+        admitted = SpecifierSet(offer.requires_python)
+    except InvalidSpecifier:  # installers ignore it too
+        return True
+    return any(admitted.contains(python) for python in pythons)
+
+
+def _choose(recipe: Recipe, offers: Mapping[str, Offer], pythons: Sequence[str]) -> tuple[str, ...]:
+    """The versions that a tracking or a specifier stands for, newest last, without yanked ones (PEP 592)."""
     keep = recipe.versions.keep if isinstance(recipe.versions, Track) else 1
     wanted = SpecifierSet("" if isinstance(recipe.versions, Track) else ",".join(recipe.versions))
-    standing = sorted((Version(version) for version, offer in offers.items() if not offer.yanked))
+    standing = sorted(Version(version) for version, offer in offers.items() if not offer.yanked)
     fits = sorted(wanted.filter(standing))
+    # As pip would: the newest that some interpreter here can use, where there is one.
+    fits = [version for version in fits if _serves(offers[str(version)], pythons)] or fits
     if not fits:
         raise Unavailable(
             Reason(

@@ -17,7 +17,7 @@ _FIRST_GLIBC = {"x86_64": 5, "i686": 5}  # PEP 600: other architectures begin at
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Target:
-    """One ABI on one platform, as a build identifier such as ``cp313-manylinux_2_28_x86_64`` or ``cp313t-win_amd64``."""
+    """One ABI on one platform, as a build identifier: ``cp313-manylinux_2_28_x86_64``, ``cp313t-win_amd64``."""
 
     abi: str
     platform: str

@@ -22,7 +22,7 @@ Earlier = Mapping[str, Sequence[Goal | Later]]
 
 
 def ordered(recipes: tuple[Recipe, ...], facts: Facts) -> tuple[Recipe, ...]:
-    """Recipes after those whose wheels their builds need; those in a circle, or behind one, last, in the order given."""
+    """Recipes after those whose wheels their builds need; those in or behind a circle last, in the order given."""
     by_name = {recipe.name: recipe for recipe in recipes}
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name, recipe in by_name.items():

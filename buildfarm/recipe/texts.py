@@ -142,7 +142,7 @@ HASH = Text(
     wanted="'sha256:' and 64 hex digits in lower case",
     make=str,
     pattern="sha256:[0-9a-f]{64}",
-    advice="buildfarm recipe pin fills hashes in",
+    advice="`sha256sum FILE` tells it",
 )
 COMMIT = Text(
     wanted="a full commit name (40 or 64 hex digits)",

@@ -48,8 +48,7 @@ _MEANINGS: tuple[tuple[str, str, str, str], ...] = (
         r"required library \"(?P<what>[^\"]+)\" could not be located",
         "library-not-found",
         "the wheel needs {what}, which is not in the session",
-        "name the package that holds it under system:, its folder under repair.search, or leave it external by "
-        "repair.exclude",
+        "name its package under system:, its folder under repair.search, or leave it external by repair.exclude",
     ),
     (
         r"because of the presence of too-recent versioned symbols",

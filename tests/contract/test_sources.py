@@ -271,9 +271,7 @@ def test_a_folder_is_packed_the_same_every_time(sources: Sources, store: Store, 
     project(tmp_path / "p", {".git/HEAD": "x", "src/__pycache__/a.pyc": "x", "venv/pyvenv.cfg": "", "venv/x.c": ""})
     assert sources.local(recipe) == (version, known)
     with store.open(known.pin.artifact.sha256) as content, tarfile.open(fileobj=content) as archive:
-        assert archive.getnames() == [
-            f"my_pkg-1.2/{name}" for name in ("pyproject.toml", "src", "src/a.py", "src/b.c")
-        ]
+        assert archive.getnames() == [f"my_pkg-1.2/{name}" for name in ("pyproject.toml", "src", "src/a.py", "src/b.c")]
         assert {(member.uid, member.gid, member.uname) for member in archive} == {(0, 0, "")}
 
 

@@ -53,7 +53,7 @@ class SqlClaims:
             select(t.jobs)
             .where(t.jobs.c.state == "queued", t.jobs.c.cancel.is_(False))
             .where(t.jobs.c.lane.in_(worker.lanes), t.jobs.c.environment.in_(worker.environments))
-            .order_by(urgency, t.jobs.c.id)
+            .order_by(urgency, t.jobs.c.kind.desc(), t.jobs.c.id)  # tests first: they release what is built
             .limit(1)
             .with_for_update(skip_locked=True)
         )

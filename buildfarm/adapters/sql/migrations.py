@@ -19,7 +19,7 @@ MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = ((1, "th
 
 
 def migrate(connection: Connection, now: float) -> int:
-    """Bring the database to the newest number, which is answered; raises ``FarmError`` for one from a newer buildfarm."""
+    """Bring the database to the newest number, and answer it; raises ``FarmError`` for one from a newer buildfarm."""
     known = MIGRATIONS[-1][0]
     current = 0
     if inspect(connection).has_table("migrations"):

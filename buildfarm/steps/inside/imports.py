@@ -65,7 +65,7 @@ def _modules(project: str) -> tuple[list[str], list[str]]:
 def _try(name: str, result: dict[str, list[str]], judge: Callable[[str, BaseException, Any], None]) -> None:
     try:
         __import__(name)  # whose traceback has no lines of importlib
-    except BaseException as error:  # a module may raise anything, SystemExit too
+    except BaseException as error:  # noqa: BLE001 - a module may raise anything, SystemExit too
         judge(name, error, result)
     else:
         result["imported"].append(name)
@@ -77,7 +77,7 @@ def _fail(name: str, error: BaseException, result: dict[str, list[str]]) -> None
 
 
 def _judge_extension(name: str, error: BaseException, result: dict[str, list[str]]) -> None:
-    """An extension inside the package may need what is not required, or be no Python module at all: noted, not failed."""
+    """An inner extension may need what is not required, or be no Python module at all: noted, not failed."""
     if isinstance(error, ModuleNotFoundError) or "does not define module export function" in str(error):
         result["notes"].append("%s: %s" % (name, error))
     else:
