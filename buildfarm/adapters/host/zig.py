@@ -30,6 +30,8 @@ _COMMANDS = (  # what differs here differs in the runtime that zig builds for it
     "probe{extension} -o probe",
     "-O2 probe{extension} -o probe",
 )
+# The libc++ that every link of ours asks for. As a driver zig compiles it on one processor; asked like this, on all.
+_LIBCXX = "build-lib -dynamic -lc++ -fPIC -fstrip -O ReleaseFast -mcpu baseline -j4 probe{extension}"
 _LANGUAGES = {
     "c": ("zig-cc", ".c", "a few seconds"),
     "c++": ("zig-c++", ".cc", "about a minute: libc++"),
@@ -89,8 +91,11 @@ class ZigCache:
         self._say(f"warming zig's cache for {language} (once, {effort}) …")
         with tempfile.TemporaryDirectory(prefix="probe.", dir=self.root) as folder:
             Path(folder, f"probe{extension}").write_text(_PROBE)
-            for command in _COMMANDS:
-                argv = [str(self.tools.compilers / compiler), *command.format(extension=extension).split()]
+            words = [[str(self.tools.compilers / compiler), *line.split()] for line in _COMMANDS]
+            if language == "c++":
+                words.insert(0, [self.tools.python, "-I", "-m", "ziglang", *_LIBCXX.split(), "-target", self.target])
+            for command in words:
+                argv = [word.format(extension=extension) for word in command]
                 env = {"PATH": os.defpath, "HOME": folder, "BUILDFARM_ZIG_TARGET": self.target, **environment(cache)}
                 done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
                 if done.returncode:
