@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from buildfarm.app.wiring import Site
 from buildfarm.farm.expand import expand
 from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.work import Workplace, work_one
-from buildfarm.model.job import BuildRequest, Worker
+from buildfarm.model.errors import FarmError
+from buildfarm.model.job import BuildRequest, Job, Worker
 from buildfarm.ports import JobRow
 
 
@@ -42,8 +43,19 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
         cached = frozenset(row.job.key for row in rows if row.state == "succeeded")
         if plan.complete and len(cached) == len(rows):
             jobs = 0  # nothing but a tick is left to do
+        _in_background(site.warm, [job for job in plan.jobs if job.key not in cached])
         ticked = _drive(site, request, _Crew(place=place, worker=worker, size=jobs, quit_=quit_))
         return Result(request=request, ticked=ticked, rows=site.farm.jobs.rows(request.id), cached=cached)
+
+
+def _in_background(warm: Callable[[Iterable[Job]], None], jobs: Iterable[Job]) -> None:
+    """Begin with what takes a minute once per machine; if it fails, the session that needs it says so."""
+
+    def run() -> None:
+        with suppress(FarmError):
+            warm(jobs)
+
+    threading.Thread(target=run, name="warm", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

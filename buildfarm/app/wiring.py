@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from buildfarm.app.settings import Settings
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
-from buildfarm.model.job import Environment
+from buildfarm.model.job import Environment, Job
 from buildfarm.ports import Log, Progress, Report, Runner
 from buildfarm.steps.build import HOOK_VERSION
 
@@ -52,6 +52,7 @@ class Site:
     log: Log
     refused: tuple[Refused, ...]
     owners: LocalOwners
+    warm: Callable[[Iterable[Job]], None]
 
     @property
     def lanes(self) -> frozenset[str]:
@@ -137,7 +138,15 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
             beat=settings.lease / 3,
         )
         try:
-            yield Site(farm=farm, workplace=workplace, runner=runner, log=log, refused=refused, owners=owners)
+            yield Site(
+                farm=farm,
+                workplace=workplace,
+                runner=runner,
+                log=log,
+                refused=refused,
+                owners=owners,
+                warm=toolchain.warm,
+            )
         finally:
             ledger.database.close()
 

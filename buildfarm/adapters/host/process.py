@@ -19,6 +19,7 @@ from buildfarm.model.errors import FarmError
 from buildfarm.model.session import Ended, Sink, Stop
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_ANY_SIZE = 1 << 50  # bytes
 _ASK_EVERY = 0.1  # seconds between two looks at stop() and the limits
 _GRACE = 15.0  # seconds that a supervisor gets to end everything and to report
 _TAIL_BYTES, _TAIL_LINES = 65536, 60
@@ -123,6 +124,16 @@ def run(order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
                 _wait(supervisor)
         os.set_blocking(reading, False)
         return _ending(ended, _all_of(report), output)
+
+
+def call(argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Ending:
+    """Run a program of our own to its end, within an hour; it dies with us, so that no two ever do the same."""
+    order = Order(argv=argv, env=env, cwd=cwd, file_size=_ANY_SIZE, mark={})
+    return run(order, Bounds(deadline=time.monotonic() + 3600, silence=3600, log=1 << 30), _unheard, lambda: False)
+
+
+def _unheard(_chunk: bytes) -> None:
+    """The tail is kept, and says enough."""
 
 
 def _give(order: Order, leash: IO[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,10 @@ from buildfarm.adapters.host import headers, tools, zig
 from buildfarm.adapters.host.interpreters import Interpreter
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.model.errors import FarmError
+from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Reason
 from buildfarm.model.session import Purpose, SessionSpec
+from buildfarm.model.target import Target
 from buildfarm.ports import Report
 
 _ZIG = {
@@ -54,6 +56,17 @@ class HostToolchain:
         else:
             with self._zig(self._interpreter(spec), spec) as provision:
                 yield provision
+
+    def warm(self, jobs: Iterable[Job]) -> None:
+        """Make what building these takes, before a session asks for it: libc++, where one of them is C++."""
+        for job in jobs:
+            if isinstance(job, BuildJob) and job.cxx:
+                self._cache(self._tools(), job.target).warm("c++")
+
+    def _cache(self, ours: tools.Tools, target: Target) -> zig.ZigCache:
+        name = zig.target_name(target)
+        root = self.home / "cache" / "zig" / f"{tools.versions()['ziglang']}-{name}"
+        return zig.ZigCache(root=root, tools=ours, target=name, report=self.report)
 
     def _interpreter(self, spec: SessionSpec) -> Interpreter:
         abi = spec.environment.target.abi
@@ -102,15 +115,13 @@ class HostToolchain:
     def _zig(self, interpreter: Interpreter, spec: SessionSpec) -> Iterator[Provision]:
         ours = self._tools()
         plain = self._build(interpreter, ours)
-        target = zig.target_name(spec.environment.target)
-        root = self.home / "cache" / "zig" / f"{tools.versions()['ziglang']}-{target}"
-        cache = zig.ZigCache(root=root, tools=ours, target=target, report=self.report)
+        cache = self._cache(ours, spec.environment.target)
         with cache.slot("c++" if spec.cxx else "c") as slot:
             yield Provision(
                 python=plain.python,
                 readable=plain.readable,
                 writable=(str(slot),),
                 path=(str(ours.compilers), *plain.path),
-                env={**plain.env, **_ZIG, **zig.environment(slot), "BUILDFARM_ZIG_TARGET": target},
+                env={**plain.env, **_ZIG, **zig.environment(slot), "BUILDFARM_ZIG_TARGET": cache.target},
                 tools=plain.tools,
             )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from buildfarm.adapters.host import zigcc
+from buildfarm.adapters.host import process, zigcc
 from buildfarm.adapters.host.interpreters import Interpreter
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError
@@ -141,10 +141,11 @@ def _install(
         (uv, "venv", "--no-project", "--python", interpreter.executable, str(venv)),
         (uv, "pip", "install", "--python", str(venv / "bin" / "python"), *uv_arguments, *exactly),
     ):
-        done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
-        if done.returncode:
+        done = process.call(command, environ, str(root))
+        if done.exit_code:
+            said = "\n".join(done.tail)
             raise FarmError(
-                f"cannot install the tool-chain into {root}:\n{done.stderr.strip()}\n"
+                f"cannot install the tool-chain into {root}:\n{said}\n"
                 "help: can this machine `pip install ziglang`? buildfarm asks the same index"
             )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildfarm.adapters.host import process
 from buildfarm.adapters.host.tools import Tools, locked
 from buildfarm.model.errors import FarmError
 from buildfarm.model.target import Target
@@ -69,6 +69,10 @@ class ZigCache:
             _fill(slot, base)
             yield slot
 
+    def warm(self, language: str) -> None:
+        """Make the base now, so that no job has to wait for it later."""
+        self._base(language)
+
     def _base(self, language: str) -> Path:
         """The cache with the runtime for ``c``, or for ``c++`` and C: made aside and renamed."""
         base = self.root / f"base-{language}"
@@ -97,9 +101,10 @@ class ZigCache:
             for command in words:
                 argv = [word.format(extension=extension) for word in command]
                 env = {"PATH": os.defpath, "HOME": folder, "BUILDFARM_ZIG_TARGET": self.target, **environment(cache)}
-                done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    raise FarmError(f"zig does not work on this machine: {' '.join(argv)}\n{done.stderr.strip()}")
+                done = process.call(tuple(argv), env, folder)
+                if done.exit_code:
+                    said = "\n".join(done.tail)
+                    raise FarmError(f"zig does not work on this machine: {' '.join(argv)}\n{said}")
         self._say(f"zig's cache is warm for {language} after {time.monotonic() - began:.0f} s")
 
     def _say(self, message: str) -> None:

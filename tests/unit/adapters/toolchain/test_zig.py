@@ -17,12 +17,12 @@ def cache(tmp_path: Path, said: Any) -> ZigCache:
     """One whose compilers are scripts that put what they were asked for into the cache."""
     compilers = tmp_path / "compilers"
     compilers.mkdir()
-    for name in ("zig-cc", "zig-c++"):
+    for name in ("zig-cc", "zig-c++", "python"):
         script = "#!/bin/sh\n[ -f probe.c ] || [ -f probe.cc ] || exit 1\nd=$ZIG_GLOBAL_CACHE_DIR/o\n"
         script += f'mkdir -p "$d" && echo "$BUILDFARM_ZIG_TARGET $*" >>"$d/{name}"\n'
         (compilers / name).write_text(script)
         (compilers / name).chmod(0o755)
-    tools = Tools(programs=tmp_path, compilers=compilers, python="", empty=tmp_path, readable=())
+    tools = Tools(programs=tmp_path, compilers=compilers, python=str(compilers / "python"), empty=tmp_path, readable=())
     return ZigCache(root=tmp_path / "cache", tools=tools, target="x86_64-linux-gnu.2.17", report=said)
 
 
