@@ -175,23 +175,24 @@ class MemoryResolver:
 
 
 class MemoryBell:
-    """A ``ports.Bell`` for the threads of one process. A ring that nobody heard is heard by the next who waits."""
+    """A ``ports.Bell`` for the threads of one process. Each hears every ring: one that it missed ends its next wait."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._rung = False
+        self._rings = 0
+        self._heard = threading.local()
 
     def ring(self, lane: str) -> None:  # noqa: ARG002 - those who wait are few, and look for themselves
         """Wake everybody who waits."""
         with self._changed:
-            self._rung = True
+            self._rings += 1
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Sleep until a ring, or that long."""
         with self._changed:
-            self._changed.wait_for(lambda: self._rung, seconds)
-            self._rung = False
+            self._changed.wait_for(lambda: self._rings != getattr(self._heard, "rings", 0), seconds)
+            self._heard.rings = self._rings
 
 
 class MemoryOwners:

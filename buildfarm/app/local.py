@@ -28,6 +28,9 @@ class Result:
     cached: frozenset[str]
 
 
+_LOOK = 2.0  # seconds after which one looks for work although no bell rang
+
+
 def build(site: Site, request: BuildRequest, jobs: int) -> Result:
     """Submit the request, then tick and work, ``jobs`` workers at once, until nothing is left to do for it.
 
@@ -74,7 +77,7 @@ def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
     def work() -> None:
         while not over.is_set() and not crew.quit_.is_set():
             if not work_one(crew.place, crew.worker, request.id):
-                site.farm.bell.wait(0.25)
+                site.farm.bell.wait(_LOOK)
 
     with ThreadPoolExecutor(max_workers=max(1, crew.size), thread_name_prefix="worker") as pool:
         workers = [pool.submit(work) for _ in range(crew.size)]
@@ -86,7 +89,7 @@ def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
                 ticked = tick(site.farm, request.id)[request.id]
                 if ticked.done:
                     return ticked
-                site.farm.bell.wait(0.5)
+                site.farm.bell.wait(_LOOK)
         finally:
             over.set()
             if not crew.quit_.is_set() and any(_failed(each) for each in workers):
