@@ -15,7 +15,7 @@ from buildfarm.model.job import BuildJob, Lease, TestJob
 from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
 from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
-from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict, VerifiedWheel
+from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict
 from buildfarm.ports import Progress, Report, Runner, Session, Store
 from buildfarm.steps import build as build_step
 from buildfarm.steps import install
@@ -40,7 +40,7 @@ def attempt(lease: Lease, bench: Bench) -> Outcome:
     """Make the attempt that the lease is for; a package's failure is an outcome, whatever else goes wrong raises."""
     try:
         if isinstance(lease.job, BuildJob):
-            return Built(wheel=build(lease.job, lease, bench))
+            return build(lease.job, lease, bench)
         return Tested(report=test(lease.job, lease, bench))
     except StepFailed as failed:
         return Failed(step=failed.step, reason=failed.reason)
@@ -50,7 +50,7 @@ def attempt(lease: Lease, bench: Bench) -> Outcome:
         return HandedBack()
 
 
-def build(job: BuildJob, lease: Lease, bench: Bench) -> VerifiedWheel:
+def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
     """Source and locked requirements in, a verified wheel out."""
     with bench.runner.open(_spec(lease, Purpose.BUILD), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.BUILD, session.isolation)
@@ -59,7 +59,8 @@ def build(job: BuildJob, lease: Lease, bench: Bench) -> VerifiedWheel:
         repaired, root = _repair(job, built, session), session.layout.root
     _say(bench, lease, Step.VERIFY, repaired.artifact.name)
     with bench.store.open(repaired.artifact.sha256) as content:
-        return verify(repaired.artifact, content, claim_of(job, root))
+        verified = verify(repaired.artifact, content, claim_of(job, root))
+    return Built(wheel=verified, isolation=session.isolation)
 
 
 def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:

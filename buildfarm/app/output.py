@@ -100,7 +100,7 @@ def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
         and {"filename": wheel.name, "sha256": wheel.sha256, "tags": sorted(map(str, tags_of(wheel.name)))},
         "seconds": round(row.seconds, 3),
         "cached": row.job.key in result.cached,
-        "isolation": row.outcome.report.isolation if isinstance(row.outcome, Tested) else None,
+        "isolation": _isolation(row.outcome),
     }
 
 
@@ -108,6 +108,16 @@ def _wheel(row: JobRow) -> Artifact | None:
     if isinstance(row.outcome, Built):
         return row.outcome.wheel.artifact
     return None if isinstance(row.job, BuildJob) else row.job.wheel
+
+
+def _isolation(outcome: Outcome | None) -> str | None:
+    match outcome:
+        case Built():
+            return outcome.isolation
+        case Tested():
+            return outcome.report.isolation
+        case _:
+            return None
 
 
 def _left_out(out: Iterable[LeftOut]) -> list[dict[str, str]]:

@@ -114,6 +114,7 @@ def story_json(site: Site, story: Story) -> dict[str, Any]:
         "recipe": to_plain(job.part),
         "environment": {"name": job.environment.name, "key": job.fingerprint, **job.environment.definition},
         "tools": dict(job.tools),
+        "isolation": story.wheel.isolation,
         "generation": job.generation,
         "needs": dict(job.needs),
         "inputs": [{"role": each.role, **to_plain(each.artifact)} for each in story.inputs],
@@ -150,6 +151,7 @@ def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
     yield "environment", f"{job.environment.name}  {job.fingerprint[:16]}"
     for name, value in sorted(job.environment.definition.items()):
         yield "", f"{name}: {value}"
+    yield "isolation", story.wheel.isolation
     yield "tools", ", ".join(f"{name} {version}" for name, version in sorted(job.tools.items()))
     yield "backend", job.backend
     for each in story.inputs[1:]:  # the first is the source

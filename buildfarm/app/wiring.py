@@ -38,19 +38,19 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import Environment, Job
+from buildfarm.model.target import Target
 from buildfarm.ports import Log, Progress, Report, Runner
 from buildfarm.steps.build import HOOK_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A farm on this machine, ready to work: the coordinator's side, a worker's side, and what it could not use."""
+    """A farm on this machine, ready to work: the coordinator's side and a worker's side."""
 
     farm: Coordinator
     workplace: Workplace
     runner: Runner
     log: Log
-    refused: tuple[Refused, ...]
     owners: LocalOwners
     warm: Callable[[Iterable[Job]], None]
 
@@ -121,7 +121,7 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
             tree=FileTree(home / "index", store.path, crash),
             bell=bell,
             owners=owners,
-            environments=offered,
+            environments=(*offered, *(_lacking(each, settings) for each in refused)),
             clock=_clock,
             tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION},
             report=report,
@@ -143,7 +143,6 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
                 workplace=workplace,
                 runner=runner,
                 log=log,
-                refused=refused,
                 owners=owners,
                 warm=toolchain.warm,
             )
@@ -235,6 +234,20 @@ def _own(found: tuple[interpreters.Interpreter, ...]) -> interpreters.Interprete
 
 def _executable(found: tuple[interpreters.Interpreter, ...], environment: Environment) -> str:
     return next(each.executable for each in found if each.abi == environment.target.abi)
+
+
+def _lacking(refused: Refused, settings: Settings) -> Environment:
+    """An interpreter that cannot be built for, so that plans say why."""
+    major, minor = settings.floor
+    platform = f"manylinux_{major}_{minor}_{refused.interpreter.arch}"
+    return Environment(
+        name="host",
+        lane="",
+        target=Target(abi=refused.interpreter.abi, platform=platform),
+        definition={},
+        test_definition={},
+        lacks=f"{refused.reason.message}. {refused.reason.advice}".strip(),
+    )
 
 
 def _bubblewrap(settings: Settings, environ: Mapping[str, str]) -> str | None:

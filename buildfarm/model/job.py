@@ -38,7 +38,8 @@ class Environment:
     """Where the commands of one target run: a host tool-chain or an image, for one interpreter.
 
     ``target`` is the lowest floor that it reaches; ``definition`` is what it is made of (never what an image's id
-    happens to be), and its digest enters the keys; ``test_definition`` is the part of it that a test sees.
+    happens to be), and its digest enters the keys; ``test_definition`` is the part of it that a test sees. ``lacks``
+    says why nothing can be built in it now, and what would help; empty where something can.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Environment:
     compilers: tuple[str, ...] = ()
     services: bool = False
     system: tuple[str, ...] = ()
+    lacks: str = ""
 
     @property
     def fingerprint(self) -> str:

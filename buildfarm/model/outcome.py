@@ -34,9 +34,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build attempt succeeded with this wheel."""
+    """A build attempt succeeded with this wheel; ``isolation`` is what the session really was."""
 
     wheel: VerifiedWheel
+    isolation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

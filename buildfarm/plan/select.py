@@ -56,6 +56,8 @@ def select(
 
 def incapable(resolved: Resolved, environment: Environment) -> str:
     """Why the environment cannot do what the recipe asks there, or empty."""
+    if environment.lacks:
+        return environment.lacks
     wants = resolved.part
     managers = [name for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco") if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):

@@ -348,6 +348,15 @@ def test_what_needs_a_wheel_that_is_withheld_is_left_out_in_the_end() -> None:
     assert "other bytes" in ticked.judgements[0].withheld
 
 
+def test_an_interpreter_that_cannot_be_built_for_is_left_out_with_what_would_help() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    without = replace(environment("cp313"), lacks="it has no headers. apt install libpython3.13-dev")
+    farm.coordinator = replace(farm.coordinator, environments=(*farm.environments, without))
+    ticked = farm.build(DEMO)
+    assert [(out.target, out.reason) for out in ticked.plan.left_out] == [(f"cp313-{PLATFORM}", without.lacks)]
+    assert farm.page()
+
+
 def test_why_tells_every_input() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     farm.build(DEMO)
