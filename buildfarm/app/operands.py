@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from buildfarm.model.recipe import PathSource, Recipe, Track
+from buildfarm.model.recipe import PathSource, Recipe, SdistSource, Track
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, render
 from buildfarm.recipe.parse import parse_recipe
@@ -128,14 +128,21 @@ def _requirements_file(path: Path, recipes: Path) -> Read:
 
 
 def _from_folder(wish: Recipe, recipes: Path) -> Read:
-    """The reviewed recipe of that name, if there is one, with the versions that were asked for; else the wish."""
+    """The reviewed recipe of that name, if there is one, with what was asked for written over it; else the wish."""
     path = recipes / f"{wish.name}.yaml"
     if not path.is_file():
         return Read(recipes=(wish,))
     found = read_recipe_file(path)
-    if wish.versions == Track():
-        return found
-    return replace(found, recipes=tuple(replace(recipe, versions=wish.versions) for recipe in found.recipes))
+    return replace(found, recipes=tuple(_wished(recipe, wish) for recipe in found.recipes))
+
+
+def _wished(recipe: Recipe, wish: Recipe) -> Recipe:
+    """The recipe with the versions, hashes and Python versions of a requirement, where it names any."""
+    if isinstance(recipe.source, SdistSource) and isinstance(wish.source, SdistSource) and wish.source.hashes:
+        recipe = replace(recipe, source=SdistSource(hashes={**recipe.source.hashes, **wish.source.hashes}))
+    if wish.targets.python:
+        recipe = replace(recipe, targets=replace(recipe.targets, python=wish.targets.python))
+    return recipe if wish.versions == Track() else replace(recipe, versions=wish.versions)
 
 
 def _distinct(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
