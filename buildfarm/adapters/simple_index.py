@@ -27,6 +27,9 @@ _SHA256 = re.compile(r"sha256=([0-9a-f]{64})")
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d+)")
 
 
+_UNSAID = 60.0  # seconds that a page is believed whose server says nothing of it
+
+
 class SimpleIndex:
     """One index, or one page of links, with a cache of its pages in a folder (``now`` in seconds)."""
 
@@ -159,4 +162,4 @@ def _max_age(cache_control: str) -> float:
     if "no-cache" in cache_control or "no-store" in cache_control:
         return 0.0
     match = _MAX_AGE.search(cache_control)
-    return float(match[1]) if match else 0.0
+    return float(match[1]) if match else _UNSAID

@@ -13,6 +13,8 @@ from buildfarm.model.errors import FarmError
 def _first(connection: Connection) -> None:
     """All tables of the first ledger."""
     tables.metadata.create_all(connection)
+    for statement in tables.PARTIAL_INDEXES:
+        connection.exec_driver_sql(statement)
 
 
 MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = ((1, "the first ledger", _first),)

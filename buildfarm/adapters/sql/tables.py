@@ -20,6 +20,12 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+PARTIAL_INDEXES = (
+    # In words that every dialect has: asked of SQLAlchemy, each would load the dialects that it names.
+    "CREATE UNIQUE INDEX one_open_request ON requests (digest) WHERE state = 'open'",
+    "CREATE UNIQUE INDEX one_live_file ON publications (index_name, file) WHERE state IN ('wanted', 'published')",
+)
+
 
 def _table(name: str, *columns: Column[object] | PrimaryKeyConstraint | UniqueConstraint) -> Table:
     return Table(name, metadata, *columns)
@@ -50,13 +56,6 @@ requests = _table(
     Column("resolution", JSON),
     _text("state"),  # open | closed
     Column("created", Float, nullable=False),
-)
-Index(
-    "one_open_request",
-    requests.c.digest,
-    unique=True,
-    sqlite_where=text("state = 'open'"),
-    postgresql_where=text("state = 'open'"),
 )
 
 pins = _table(
@@ -177,15 +176,6 @@ publications = _table(
     _text("state"),  # wanted | published | conflict | refused
     _text("note"),
     Column("at", Float, nullable=False),
-)
-_LIVE = text("state in ('wanted', 'published')")
-Index(
-    "one_live_publication",
-    publications.c.index_name,
-    publications.c.file,
-    unique=True,
-    sqlite_where=_LIVE,
-    postgresql_where=_LIVE,
 )
 
 index_events = _table(

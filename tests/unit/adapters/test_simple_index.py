@@ -105,9 +105,13 @@ def test_a_page_is_asked_for_once_while_it_is_fresh(tmp_path: Path) -> None:
     assert len(server.asked) == 2
 
 
-def test_a_page_without_a_lifetime_is_asked_for_again(tmp_path: Path) -> None:
+def test_a_page_without_a_lifetime_is_asked_for_again_after_a_minute(tmp_path: Path) -> None:
     server = Server(lambda _: httpx.Response(200, text=HTML))
     server.index(tmp_path).offers("pkg")
+    server.clock += 59
+    server.index(tmp_path).offers("pkg")
+    assert len(server.asked) == 1
+    server.clock += 2
     server.index(tmp_path).offers("pkg")
     assert len(server.asked) == 2
     assert server.asked[0].headers["Accept"].startswith("application/vnd.pypi.simple.v1+json")
