@@ -74,7 +74,7 @@ def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
     if compiler and "none" not in session.isolation:
         raise StepFailed(Step.TEST, Reason(code="compiler", message=f"the test session has a compiler: {compiler}"))
     return TestReport(
-        verdict=Verdict.PASSED,
+        verdict=Verdict.PASSED if reports else Verdict.NOT_RUN,
         reason="; ".join(report.reason for report in reports if report.reason),
         imported=imported,
         isolation=session.isolation,

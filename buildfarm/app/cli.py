@@ -271,8 +271,10 @@ def config() -> None:
 @click.pass_obj
 def show(options: dict[str, str], as_json: bool) -> int:
     """Show every setting and where its value came from."""
+    from buildfarm.adapters.pip_config import redacted
+
     settings = _settings(options)
-    values = {name: str(getattr(settings, name)) for name in settings.origins}
+    values = {name: redacted(str(getattr(settings, name))) for name in settings.origins}
     if as_json:
         _print_json({name: {"value": value, "from": settings.origins[name]} for name, value in values.items()})
     else:

@@ -86,7 +86,7 @@ def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
                 _raise_if_dead(workers)
                 if crew.quit_.is_set():
                     raise KeyboardInterrupt
-                ticked = tick(site.farm, request.id)[request.id]
+                ticked = tick(site.farm, request)[request.id]
                 if ticked.done:
                     return ticked
                 site.farm.bell.wait(_LOOK)

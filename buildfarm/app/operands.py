@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import configparser
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) 
         found += _operand(operand, recipes)
     for file in files:
         found += _requirements_file(Path(file), recipes)
-    return replace(found, recipes=_distinct(found.recipes))
+    return _joined(found)
 
 
 def read_recipe_file(path: Path) -> Read:
@@ -145,16 +145,32 @@ def _wished(recipe: Recipe, wish: Recipe) -> Recipe:
     return recipe if wish.versions == Track() else replace(recipe, versions=wish.versions)
 
 
-def _distinct(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
-    """Each once, in order; two wishes for one project become one with the versions of both, where both are exact."""
+def _joined(read: Read) -> Read:
+    """Each project once, in order: exact versions of one come together, with their hashes; other repeats are errors."""
     found: dict[str, Recipe] = {}
-    for recipe in recipes:
-        known = found.get(recipe.name)
-        if known is None or isinstance(known.versions, Track) or isinstance(recipe.versions, Track):
-            found[recipe.name] = recipe
-        else:
-            found[recipe.name] = replace(known, versions=tuple(dict.fromkeys((*known.versions, *recipe.versions))))
-    return tuple(found.values())
+    for recipe in read.recipes:
+        known = found.setdefault(recipe.name, recipe)
+        if known is recipe or known == recipe:
+            continue
+        versions = (*_exact(known), *_exact(recipe))
+        both = isinstance(known.source, SdistSource) and isinstance(recipe.source, SdistSource)
+        if not (_exact(known) and _exact(recipe) and both):
+            message = "is named twice, and not both times with exact versions"
+            read += _trouble(recipe.name, message, "name it once, or each time as NAME==VERSION")
+            continue
+        hashes = {**_hashes(known), **_hashes(recipe)}
+        found[recipe.name] = replace(known, versions=tuple(dict.fromkeys(versions)), source=SdistSource(hashes=hashes))
+    return replace(read, recipes=tuple(found.values()))
+
+
+def _exact(recipe: Recipe) -> tuple[str, ...]:
+    if isinstance(recipe.versions, Track):
+        return ()
+    return recipe.versions if not any(each.startswith(tuple("<>=!~")) for each in recipe.versions) else ()
+
+
+def _hashes(recipe: Recipe) -> Mapping[str, str]:
+    return recipe.source.hashes if isinstance(recipe.source, SdistSource) else {}
 
 
 def _trouble(file: str, message: str, help_: str) -> Read:

@@ -182,7 +182,7 @@ def failures(result: Result, log: Log, console: Console) -> None:
             _say(console, f"\n{each.wheel.name} is withheld: {each.withheld}", "yellow")
     served = {goal.project for goal in result.ticked.plan.goals}
     for out in result.ticked.plan.left_out:
-        if out.project not in served:
+        if out.project not in served or out.target == "*":
             where = "" if out.target == "*" else f" for {out.target}"
             _say(console, f"\n{f'{out.project} {out.version}'.strip()}: nothing was built{where}", "bold red")
             _say(console, f"  {out.reason}")
@@ -225,5 +225,6 @@ def exit_code(result: Result) -> int:
     rows = {row.job.key: row for row in result.rows}
     served = {goal.project for goal in result.ticked.plan.goals}
     all_served = {recipe.name for recipe in result.request.recipes} <= served
+    none_lost = all(out.target != "*" for out in result.ticked.plan.left_out)
     all_good = all(verdict(goal, rows, result)[1] == "green" for goal in result.ticked.plan.goals)
-    return 0 if all_served and all_good else 1
+    return 0 if all_served and none_lost and all_good else 1

@@ -100,6 +100,9 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
             report=report,
         )
         bwrap = _bubblewrap(settings, environ)
+        tree = FileTree(home / "index", store.path, crash)
+        for place in (store, tree):
+            place.sweep()
         runner = HostRunner(home, store, toolchain.provide, bwrap)
         farm = Coordinator(
             requests=ledger.requests,
@@ -118,7 +121,7 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
                 interpreter=lambda environment: _executable(found, environment),
                 environ=environ,
             ),
-            tree=FileTree(home / "index", store.path, crash),
+            tree=tree,
             bell=bell,
             owners=owners,
             environments=(*offered, *(_lacking(each, settings) for each in refused)),

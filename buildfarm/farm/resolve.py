@@ -30,6 +30,17 @@ def resolve(farm: Coordinator, request: BuildRequest) -> Resolution:
     return farm.requests.resolution(request.id) or {}
 
 
+def with_bytes(farm: Coordinator, recipe: Recipe) -> Recipe:
+    """The recipe with the digest of its source, where that is a local one that can be read."""
+    if not isinstance(recipe.source, PathSource):
+        return recipe
+    try:
+        _, source = farm.sources.local(recipe)
+    except (RecipeError, Unavailable):  # said when it is looked up
+        return recipe
+    return replace(recipe, source=replace(recipe.source, sha256=source.pin.artifact.sha256))
+
+
 def look_up(farm: Coordinator, request: BuildRequest) -> Resolution:
     """What every recipe stands for now, several looked up at once; sources are pinned and fetched."""
     names = [recipe.name for recipe in request.recipes]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.expand import expand
 from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
 from buildfarm.farm.publish import publish, render
+from buildfarm.farm.resolve import with_bytes
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.plan import Plan
+from buildfarm.ports import JobRow
 
 PENDING = frozenset({"pending"})
 UNFINISHED = frozenset({"pending", "queued", "running"})
@@ -27,14 +29,17 @@ class Ticked:
 
 
 def submit(farm: Coordinator, request: BuildRequest) -> BuildRequest:
-    """Make the wish known; ticks do the rest. An open request that wants exactly the same is attached to."""
-    return farm.requests.submit(request)
+    """Make the wish known; ticks do the rest. An open request that wants exactly the same is attached to.
+
+    A local source is the same as long as its bytes are, so they are part of the wish.
+    """
+    return farm.requests.submit(replace(request, recipes=tuple(with_bytes(farm, each) for each in request.recipes)))
 
 
-def tick(farm: Coordinator, only: int | None = None) -> Mapping[int, Ticked]:
-    """Take every open request (or one) as far as it goes without a worker."""
+def tick(farm: Coordinator, only: BuildRequest | None = None) -> Mapping[int, Ticked]:
+    """Take every open request as far as it goes without a worker; or one, which somebody may have closed by now."""
     farm.jobs.reap(farm.owners.live())
-    requests = [request for request in farm.requests.open_requests() if only in (None, request.id)]
+    requests = farm.requests.open_requests() if only is None else (only,)
     ticked = {request.id: _advance(farm, request) for request in requests}
     render(farm)
     return ticked
@@ -43,17 +48,23 @@ def tick(farm: Coordinator, only: int | None = None) -> Mapping[int, Ticked]:
 def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
     """Expand, prepare, judge and publish; close the request when nothing more can happen for it."""
     plan = expand(farm, request)
-    if pending := farm.jobs.rows(request.id, PENDING):
+    if pending := _rows(farm, request, plan, PENDING):
         prepare(farm, request.index, pending)
         plan = expand(farm, request)  # a job that could not be prepared frees others
     # Asked before it is planned and judged: what ends after this line is for the next tick, and only then is all done.
-    idle = not farm.jobs.rows(request.id, UNFINISHED)
+    idle = not _rows(farm, request, plan, UNFINISHED)
     if idle and plan.later:
         plan = expand(farm, request)
     judgements = judge(farm, request, plan)
     if publish(farm):
         plan = expand(farm, request)  # what is published now may be what another job needs
-    done = idle and not farm.jobs.rows(request.id, UNFINISHED)
+    done = idle and not _rows(farm, request, plan, UNFINISHED)
     if done:
         farm.requests.close(request.id)
     return Ticked(plan=plan.settled() if done else plan, judgements=told(farm, request, judgements), done=done)
+
+
+def _rows(farm: Coordinator, request: BuildRequest, plan: Plan, states: frozenset[str]) -> tuple[JobRow, ...]:
+    """Rows that the plan names. Others were for an environment that is no longer here: nobody could take them."""
+    keys = {job.key for job in plan.jobs}
+    return tuple(row for row in farm.jobs.rows(request.id, states) if row.job.key in keys)

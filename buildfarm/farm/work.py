@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from buildfarm.attempt import Bench, attempt
@@ -74,7 +74,8 @@ def _heart(place: Workplace, lease: Lease) -> Iterator[_Heart]:
 
     def run() -> None:
         while not over.wait(place.beat):
-            heart.beat()
+            with suppress(Exception):  # a ledger that is busy now may answer the next beat; the lease outlives two
+                heart.beat()
 
     thread = threading.Thread(target=run, name=f"heart of {lease.name}", daemon=True)
     thread.start()

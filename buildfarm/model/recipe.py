@@ -42,9 +42,13 @@ class GitSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathSource:
-    """A local sdist, or a folder with a ``pyproject.toml`` or ``setup.py``, absolute."""
+    """A local sdist, or a folder with a ``pyproject.toml`` or ``setup.py``, absolute.
+
+    ``sha256`` is of its bytes when it was asked for; empty as the author writes it.
+    """
 
     path: str
+    sha256: str = ""
 
 
 Source = SdistSource | UrlSource | GitSource | PathSource

@@ -30,7 +30,8 @@ def resolve(recipe: Recipe, version: str, target: Target) -> Resolved:
         if not fnmatchcase(str(target), override.select):
             continue
         part.update({name: value for name in part if (value := getattr(override, name)) is not None})
-        tests = tests if override.tests is None else override.tests
+        if override.tests is not None:
+            tests, skip = override.tests, ""
         limits = limits if override.limits is None else override.limits
         skip = skip if override.skip is None else override.skip
     patches = tuple(

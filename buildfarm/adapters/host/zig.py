@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildfarm.adapters.host import process
+from buildfarm.adapters.host.folder import Folder
 from buildfarm.adapters.host.tools import Tools, locked
 from buildfarm.model.errors import FarmError
 from buildfarm.model.target import Target
@@ -65,7 +66,7 @@ class ZigCache:
         base = self._base(language)
         with _free_slot(self.root / "slots") as slot:
             if _is_spoilt(slot):
-                shutil.rmtree(slot)
+                Folder(slot).remove()
             _fill(slot, base)
             yield slot
 
@@ -140,14 +141,15 @@ def _free_slot(slots: Path) -> Iterator[Path]:
 def _fill(slot: Path, base: Path) -> None:
     """Copy the entries that the slot lacks; zig names them by their content, so that one that is there is right."""
     (slot / "tmp").mkdir(parents=True, exist_ok=True)
-    aside = slot / "tmp" / "filling"
+    aside = slot.with_name(f"{slot.name}.filling")  # where no job can put a link
     for kind in base.iterdir():
         there = slot / kind.name
         there.mkdir(exist_ok=True)
         lacking = {entry.name for entry in kind.iterdir()} - {entry.name for entry in there.iterdir()}
         for entry in (kind / name for name in sorted(lacking)):
+            if aside.is_dir():
+                shutil.rmtree(aside)
             if entry.is_dir():
-                shutil.rmtree(aside, ignore_errors=True)
                 shutil.copytree(entry, aside)
             else:
                 shutil.copy2(entry, aside)
@@ -155,8 +157,10 @@ def _fill(slot: Path, base: Path) -> None:
 
 
 def _is_spoilt(slot: Path) -> bool:
-    """Too big, or not what zig makes: a job may have put links there that lead our copies elsewhere."""
+    """Too big, or not what zig makes: a job may have put links there that lead our copies elsewhere, or shut a folder."""
     kinds = list(slot.iterdir())
-    if any(kind.is_symlink() or not kind.is_dir() for kind in kinds):
+    if any(
+        kind.is_symlink() or not kind.is_dir() or not os.access(kind, os.R_OK | os.W_OK | os.X_OK) for kind in kinds
+    ):
         return True
     return sum(file.stat().st_size for file in slot.glob("o/*/*") if not file.is_symlink()) > _FULL

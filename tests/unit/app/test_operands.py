@@ -42,3 +42,15 @@ def test_all_errors_of_all_operands_come_at_once(tmp_path: Path) -> None:
 def test_two_wishes_for_one_project_become_one(tmp_path: Path) -> None:
     (recipe,) = read_operands(("demo==1.0", "demo==2.0"), (), tmp_path).recipes
     assert recipe.versions == ("1.0", "2.0")
+    assert not read_operands(("demo", "demo"), (), tmp_path).failed
+    for second in ("demo", "demo>=2"):
+        assert "is named twice" in read_operands(("demo==1.0", second), (), tmp_path).messages
+
+
+def test_hashes_of_several_files_come_together(tmp_path: Path) -> None:
+    files = []
+    for version in ("1.0", "2.0"):
+        files.append(str(tmp_path / f"{version}.txt"))
+        Path(files[-1]).write_text(f"demo=={version} --hash={HASH}\n")
+    (recipe,) = read_operands((), files, tmp_path).recipes
+    assert recipe.source == SdistSource(hashes={"1.0": HASH, "2.0": HASH})

@@ -165,7 +165,7 @@ class Farm:
     def build(self, *recipes: Recipe, **request: object) -> Ticked:
         made = submit(self.coordinator, BuildRequest(recipes=recipes, **request))  # type: ignore[arg-type]
         for _ in range(30):
-            ticked = tick(self.coordinator, made.id)[made.id]
+            ticked = tick(self.coordinator, made)[made.id]
             if ticked.done:
                 return ticked
             work_one(self.place, self.worker, made.id)
@@ -355,6 +355,38 @@ def test_an_interpreter_that_cannot_be_built_for_is_left_out_with_what_would_hel
     ticked = farm.build(DEMO)
     assert [(out.target, out.reason) for out in ticked.plan.left_out] == [(f"cp313-{PLATFORM}", without.lacks)]
     assert farm.page()
+
+
+def test_a_request_that_somebody_else_closed_still_has_its_end() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    mine = submit(farm.coordinator, BuildRequest(recipes=(DEMO,)))
+    farm.build(DEMO)
+    assert not farm.coordinator.requests.open_requests()
+    assert tick(farm.coordinator, mine)[mine.id].done
+
+
+def test_a_request_goes_on_when_its_environment_was_replaced() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    tick(farm.coordinator, submit(farm.coordinator, BuildRequest(recipes=(DEMO,))))  # queued, and then interrupted
+    newer = replace(farm.environments[0], definition={"python": "cp311", "tools": "newer"})
+    farm.coordinator = replace(farm.coordinator, environments=(newer,))
+    farm.worker = replace(farm.worker, environments=frozenset({newer.fingerprint, newer.test_fingerprint}))
+    farm.build(DEMO)
+    assert farm.page()
+
+
+def test_a_recipe_without_tests_is_withheld() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    ticked = farm.build(replace(DEMO, tests=()))
+    assert "not run" in ticked.judgements[0].withheld
+    assert not farm.page()
+
+
+def test_tests_of_a_later_override_hold_against_an_earlier_skip() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    overrides = (Override(select="*", skip="no screen"), Override(select="cp311-*", tests=(Test(imports=("demo",)),)))
+    farm.build(replace(DEMO, overrides=overrides))
+    assert "import the wheel's modules" in farm.machine.calls
 
 
 def test_why_tells_every_input() -> None:
