@@ -157,7 +157,7 @@ def _fill(slot: Path, base: Path) -> None:
 
 
 def _is_spoilt(slot: Path) -> bool:
-    """Too big, or not what zig makes: a job may have put links there that lead our copies elsewhere, or shut a folder."""
+    """Too big, or not what zig makes: a job may have put links there for our copies to follow, or shut a folder."""
     kinds = list(slot.iterdir())
     if any(
         kind.is_symlink() or not kind.is_dir() or not os.access(kind, os.R_OK | os.W_OK | os.X_OK) for kind in kinds
