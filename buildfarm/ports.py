@@ -20,6 +20,7 @@ from buildfarm.model.job import BuildRequest, Environment, Input, Job, Lease, Lo
 from buildfarm.model.outcome import Outcome, Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.session import Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact, TestReport
 
 # ------------------------------------------------------------------------------------------------ worker side
@@ -90,6 +91,10 @@ class Session(Protocol):
     @property
     def isolation(self) -> str:
         """What it really is, for log and provenance: ``bubblewrap (no network)``, ``none (network open)``."""
+
+    @property
+    def packages(self) -> tuple[SeenPackage, ...]:
+        """The system packages whose headers and libraries it was given, by name."""
 
     def put(self, at: str, content: Content) -> None:
         """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.

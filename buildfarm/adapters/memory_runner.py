@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import Archive, Command, Completed, Content, Ended, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Session, Store
 from buildfarm.steps import archive
@@ -60,6 +61,11 @@ class MemorySession:
     def isolation(self) -> str:
         """What it is."""
         return "memory (no process)"
+
+    @property
+    def packages(self) -> tuple[SeenPackage, ...]:
+        """None: what runs here is a function."""
+        return ()
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``."""

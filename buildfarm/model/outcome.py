@@ -22,13 +22,15 @@ class Step(StrEnum):
 class Reason:
     """Why something failed: a stable code, a sentence, and what to do next.
 
-    ``command`` is the command that failed, as argv; ``tail`` the last lines of its output, oldest first.
+    ``command`` is the command that failed, as argv; ``lines`` are those of the output that say why, ``tail`` its last
+    ones, both oldest first.
     """
 
     code: str
     message: str
     advice: str = ""
     command: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
 
 

@@ -98,17 +98,26 @@ class Build:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A patch file beside the recipe, for the versions that its PEP 440 specifier admits."""
+    """A patch file (absolute path), for the versions that its PEP 440 specifier admits.
+
+    ``sha256`` is of its bytes when it was asked for; empty as the author writes it. In a job only that is left, and the
+    file's own name.
+    """
 
     file: str
     versions: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one session: CPUs, bytes, counts, seconds."""
+    """Bounds of one session: CPUs, bytes, counts, seconds.
+
+    ``cpu`` is processor time, summed over all its processes; 0: as much as ``cpus`` and ``wall`` allow.
+    """
 
     cpus: float = 2
+    cpu: float = 0
     memory: int = 4 * GIB
     disk: int = 10 * GIB
     pids: int = 1024

@@ -98,6 +98,10 @@ class Ended(StrEnum):
     WALL = "wall time limit"
     SILENCE = "silence limit"
     LOG = "log size limit"
+    CPU = "processor time limit"
+    MEMORY = "memory limit"
+    DISK = "disk limit"
+    PIDS = "process limit"
     STOPPED = "stopped"
 
 

@@ -125,6 +125,7 @@ LIMITS = Table(
     make=Limits,
     keys=(
         Key("cpus", Number("number", 0.1), "CPUs"),
+        Key("cpu", t.DURATION, "processor time, summed over all its processes"),
         Key("memory", t.SIZE, "memory of the whole process tree"),
         Key("disk", t.SIZE, "what it may write"),
         Key("pids", Number("integer", 1), "processes and threads"),

@@ -124,7 +124,7 @@ def failure(completed: Completed) -> Reason:
             **common,
         )
     if completed.ended is not Ended.EXITED:
-        code = {Ended.WALL: "wall", Ended.SILENCE: "silence", Ended.LOG: "log"}[completed.ended]
+        code = completed.ended.name.lower()
         return Reason(
             code=code,
             message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s",

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from buildfarm.model.session import SessionSpec
+from buildfarm.model.system import SeenPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,8 @@ class Provision:
     """Read-only and writable folders that a session sees (each at the same path inside), variables, PATH, programs.
 
     ``path`` comes before the plain userland on PATH. ``python`` is the interpreter that makes the venv; ``tools``
-    maps a tool's name to the argv that starts it. All paths are absolute, of the host.
+    maps a tool's name to the argv that starts it; ``packages`` are the system packages among what it sees. All paths
+    are absolute, of the host.
     """
 
     python: str
@@ -25,6 +27,7 @@ class Provision:
     path: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    packages: tuple[SeenPackage, ...] = ()
 
 
 Provide = Callable[[SessionSpec], AbstractContextManager[Provision]]

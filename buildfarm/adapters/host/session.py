@@ -14,6 +14,7 @@ from buildfarm.adapters.host.sweep import MARK, end_processes
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import Archive, Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
 from buildfarm.steps import archive
@@ -73,6 +74,11 @@ class HostSession:
     def isolation(self) -> str:
         """What keeps its commands from the rest of the machine."""
         return "bubblewrap (no network)" if self._place.sandbox else "none (network open)"
+
+    @property
+    def packages(self) -> tuple[SeenPackage, ...]:
+        """See ``ports.Session``."""
+        return self._place.given.packages
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""

@@ -1,0 +1,111 @@
+"""The commands build and plan: what operands come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from buildfarm.app.options import (
+    FILES,
+    INDEX,
+    JSON,
+    OPERANDS,
+    TARGETS,
+    open_here,
+    print_json,
+    settings_of,
+    site_options,
+)
+
+if TYPE_CHECKING:
+    from buildfarm.app.operands import Read
+    from buildfarm.app.settings import Settings
+    from buildfarm.model.job import BuildRequest
+
+
+@click.command()
+@OPERANDS
+@FILES
+@TARGETS
+@INDEX
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
+@JSON
+@site_options
+@click.pass_obj
+def build(
+    options: dict[str, str],
+    operands: tuple[str, ...],
+    files: tuple[str, ...],
+    targets: tuple[str, ...],
+    index: str | None,
+    jobs: int | None,
+    as_json: bool,
+) -> int:
+    """Build, repair, verify, test and publish wheels, here and now."""
+    from rich.console import Console
+
+    from buildfarm.app import local, output
+
+    settings = settings_of(options, index=index, jobs=jobs)
+    request = _request(settings, operands, files, targets)
+    with open_here(settings) as site:
+        result = local.build(site, request, settings.jobs)
+        if as_json:
+            print_json(output.result_json(result, site.log))
+        console = Console(stderr=True)
+        output.failures(result, site.log, console)
+        if not as_json:
+            output.result_table(result, Console())
+        output.where_next(result, settings, console)
+    return output.exit_code(result)
+
+
+@click.command()
+@OPERANDS
+@FILES
+@TARGETS
+@INDEX
+@JSON
+@site_options
+@click.pass_obj
+def plan(
+    options: dict[str, str],
+    operands: tuple[str, ...],
+    files: tuple[str, ...],
+    targets: tuple[str, ...],
+    index: str | None,
+    as_json: bool,
+) -> int:
+    """Show what a build would do, what would wait, and what is left out and why."""
+    from rich.console import Console
+
+    from buildfarm.app import output
+    from buildfarm.farm.expand import preview
+
+    settings = settings_of(options, index=index)
+    request = _request(settings, operands, files, targets)
+    with open_here(settings) as site:
+        found = preview(site.farm, request)
+    if as_json:
+        print_json(output.plan_json(found))
+    else:
+        output.plan_table(found, Console())
+    named = {job.project for job in found.jobs} | {goal.project for goal in found.goals}
+    return 0 if {recipe.name for recipe in request.recipes} <= named else 1
+
+
+def _request(
+    settings: Settings, operands: tuple[str, ...], files: tuple[str, ...], targets: tuple[str, ...]
+) -> BuildRequest:
+    from buildfarm.app.operands import read_operands
+    from buildfarm.model.job import BuildRequest
+
+    found: Read = read_operands(operands, files, settings.recipes)
+    if found.messages:
+        click.echo(found.messages, err=True)
+    if found.failed:
+        raise click.exceptions.Exit(2)
+    if not found.recipes:
+        raise click.UsageError("nothing to build: name a recipe, a requirement, a path, or -r FILE")
+    return BuildRequest(recipes=found.recipes, targets=targets or ("*",), index=settings.index)

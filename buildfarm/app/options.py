@@ -1,0 +1,63 @@
+"""Options that commands share, and the edges between click and the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from buildfarm.app.settings import Settings
+    from buildfarm.app.wiring import Site
+
+OPERANDS = click.argument("operands", nargs=-1, metavar="[RECIPE|REQUIREMENT|PATH]...")
+FILES = click.option("-r", "--requirement", "files", multiple=True, metavar="FILE", help="A requirements.txt.")
+TARGETS = click.option("--targets", multiple=True, metavar="GLOB", help="Build identifiers: 'cp313-*'. Repeatable.")
+INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Keep an option of the site for the command, wherever it stood on the line."""
+    options: dict[str, str] = context.ensure_object(dict)
+    if value is not None:
+        options[str(parameter.name)] = value
+
+
+def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--home`` and ``--isolation``, before the command's name or after it."""
+    isolation = click.option(
+        "--isolation", metavar="KIND", help="auto, bubblewrap or none.", expose_value=False, callback=_keep
+    )
+    home = click.option(
+        "--home",
+        metavar="DIR",
+        help="Where all state lives (default: BUILDFARM_HOME, else the user data directory).",
+        expose_value=False,
+        callback=_keep,
+    )
+    return home(isolation(command))
+
+
+def settings_of(options: dict[str, str], **more: object) -> Settings:
+    """The settings of this call; raises ``RecipeError`` with every error in them."""
+    from buildfarm.app.settings import read_settings
+
+    return read_settings(os.environ, Path.cwd(), {**options, **more})
+
+
+def open_here(settings: Settings) -> AbstractContextManager[Site]:
+    """The farm of this machine, open."""
+    from buildfarm.app.wiring import open_site
+
+    return open_site(settings, os.environ)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,36 @@
+"""System packages: pinned by prepare, and as a session sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from buildfarm.model.wheel import Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemPackage:
+    """One package of a system's package manager, exact; ``source`` is its source package, ``origin`` where it comes
+    from: a URL or an absolute path.
+    """
+
+    manager: str
+    name: str
+    version: str
+    architecture: str
+    source: str
+    artifact: Artifact
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenPackage:
+    """A system package that a session sees.
+
+    ``libraries`` maps the file name of each of its shared libraries to the sha256 of its bytes; ``licence`` is the text
+    of its copyright file.
+    """
+
+    package: SystemPackage
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
