@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +12,11 @@ from rich.text import Text
 
 from buildfarm.app.table import print_table
 from buildfarm.app.wiring import Site
+from buildfarm.farm.publish import PROVENANCE
 from buildfarm.farm.why import Story
 from buildfarm.model.canonical import to_plain
 from buildfarm.model.outcome import Failed, Tested
-from buildfarm.ports import JobRow
+from buildfarm.ports import JobRow, Publication
 
 
 def title(row: JobRow) -> str:
@@ -128,8 +130,18 @@ def story_json(site: Site, story: Story) -> dict[str, Any]:
             }
             for row in story.tests
         ],
-        "publications": [{"index": each.index, "state": each.state} for each in story.publications],
+        "commands": to_plain(story.wheel.ran),
+        "publications": [
+            {"index": each.index, "state": each.state, "provenance": provenance_path(each)}
+            for each in story.publications
+        ],
     }
+
+
+def provenance_path(publication: Publication) -> str:
+    """Where the statement of a published wheel is, below the folder ``index`` of the home, and below its URL."""
+    artifact = publication.artifact
+    return f"{publication.index}/+f/{artifact.sha256}/{artifact.name}{PROVENANCE}"
 
 
 def story_text(site: Site, story: Story, console: Console) -> None:
@@ -164,6 +176,9 @@ def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
         report = row.outcome.report if isinstance(row.outcome, Tested) else None
         told = f": imported {', '.join(report.imported) or 'nothing'}; isolation: {report.isolation}" if report else ""
         yield "test", f"{row.job.target} {row.state}{told}"
+    for ran in story.wheel.ran:
+        yield "ran", f"{ran.seconds:7.1f} s  {shlex.join(ran.argv)}"
     for publication in story.publications:
         yield "index", f"{publication.index}: {publication.state}"
+        yield "", f"provenance: {provenance_path(publication)}"
     yield "log", site.log.where(story.build.log)

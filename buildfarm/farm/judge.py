@@ -116,7 +116,9 @@ def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: J
     live = farm.events.publications(request.index)
     if any(each.artifact.sha256 == wheel.sha256 for each in live) or not isinstance(row.job, BuildJob):
         return
-    publication = Publication(index=request.index, project=goal.project, version=goal.version, artifact=wheel)
+    publication = Publication(
+        index=request.index, project=goal.project, version=goal.version, artifact=wheel, build=row.job.key
+    )
     try:
         verified = _verify_again(farm, wheel, row.job)
     except StepFailed as failed:
@@ -126,10 +128,7 @@ def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: J
         return
     if any(_holds_the_same(each, wheel, verified.content) for each in live):
         return
-    wanted = Publication(
-        index=request.index, project=goal.project, version=goal.version, artifact=wheel, content=verified.content
-    )
-    if not farm.events.want(wanted):
+    if not farm.events.want(replace(publication, content=verified.content)):
         farm.report(
             Progress(job=wheel.name, step="publish", message="CONFLICT: the index has this name with other bytes")
         )

@@ -6,12 +6,19 @@ from hashlib import sha256
 
 from packaging.utils import canonicalize_name
 
+from buildfarm import __version__
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.events import FilePublished
+from buildfarm.model.job import BuildJob
+from buildfarm.model.outcome import Built
 from buildfarm.pages.project import fold
 from buildfarm.pages.simple import render_project, render_root
+from buildfarm.pages.statement import Build, statement
 from buildfarm.ports import Progress, Publication
 from buildfarm.verify.wheelfile import read_wheel
+
+PROVENANCE = ".provenance.json"
+"""What the name of a wheel is followed by in that of its statement. PEP 740 means another kind of file, signed."""
 
 
 def publish(farm: Coordinator) -> int:
@@ -56,6 +63,8 @@ def _place(farm: Coordinator, publication: Publication) -> bool:
     if not farm.tree.link(path, artifact):
         return False
     farm.tree.write(f"{path}.metadata", wheel.metadata.raw)
+    if build := _build(farm, publication):
+        farm.tree.write(f"{path}{PROVENANCE}", statement(artifact, build, __version__))
     farm.events.append(
         index,
         FilePublished(
@@ -68,3 +77,19 @@ def _place(farm: Coordinator, publication: Publication) -> bool:
         ),
     )
     return True
+
+
+def _build(farm: Coordinator, publication: Publication) -> Build | None:
+    """The attempt that made the wheel; None where it was not built here."""
+    row = farm.jobs.row(publication.build) if publication.build else None
+    if row is None or not isinstance(row.job, BuildJob) or not isinstance(row.outcome, Built):
+        return None
+    return Build(
+        job=row.job,
+        built=row.outcome,
+        inputs=farm.jobs.inputs(row.job.key),
+        worker=row.worker,
+        attempt=row.log,
+        started=row.started,
+        seconds=row.seconds,
+    )

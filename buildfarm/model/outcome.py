@@ -35,11 +35,22 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A command that an attempt ran, as argv, in which folder, and for how many seconds."""
+
+    what: str
+    argv: tuple[str, ...]
+    cwd: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build attempt succeeded with this wheel; ``isolation`` is what the session really was."""
+    """A build attempt succeeded with this wheel; ``isolation`` is what the session really was, ``ran`` what it ran."""
 
     wheel: VerifiedWheel
     isolation: str = ""
+    ran: tuple[Ran, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.arrows import ARROWS, move
 from buildfarm.adapters.sql.claims import SqlClaims
 from buildfarm.adapters.sql.ledger import Ledger
+from buildfarm.adapters.sql.migrations import MIGRATIONS
 from buildfarm.model.errors import FarmError, RecipeError
 from buildfarm.model.events import FilePublished, FileYanked
 from buildfarm.model.facts import KnownSource, KnownWheel
@@ -256,9 +257,8 @@ def test_a_new_request_begins_anew_what_failed(ledger: Ledger, state: str) -> No
     assert only(ledger).state == state
     assert build().key in ledger.learning.failed(first.id)
     ask(ledger, build())
-    assert only(ledger) == replace(
-        JobRow(job=build(), state="pending"), log=only(ledger).log, seconds=only(ledger).seconds
-    )
+    last = {name: getattr(only(ledger), name) for name in ("log", "seconds", "started", "worker")}
+    assert only(ledger) == replace(JobRow(job=build(), state="pending"), **last)
     assert not ledger.learning.failed(first.id)
     ledger.jobs.prepared(build().key, (), ())
     assert (lease(ledger).attempt, lease_count(ledger)) == (1, 4)
@@ -1046,6 +1046,9 @@ def test_after_a_kill_at_any_point_a_change_is_whole_or_absent(tmp_path: Path) -
 # ---------------------------------------------------------------------------------------------------------- migrations
 
 
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
 def schema(file: Path) -> set[str]:
     with closing(sqlite3.connect(file)) as connection:
         return {text for (text,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
@@ -1063,7 +1066,34 @@ def test_an_empty_file_becomes_a_ledger_once(tmp_path: Path) -> None:
     assert only(second).job == build()
     second.database.close()
     assert (schema(file), content(file)) == (made, rows)
-    assert rows["migrations"] == [{"number": 1, "name": "the first ledger"}]
+    assert [row["number"] for row in rows["migrations"]] == [number for number, _, _ in MIGRATIONS]
+
+
+@pytest.mark.parametrize("number", [number for number, _, _ in MIGRATIONS[:-1]])
+def test_a_ledger_of_an_earlier_version_becomes_one_of_today(tmp_path: Path, number: int) -> None:
+    """``tests/golden/ledgers`` has the tables of every released version, as that version made them."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript((GOLDEN / "ledgers" / f"{number}.sql").read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO migrations VALUES (?, 'as it was', 0)", (number,))
+        row = ("main", "six-1-py3-none-any.whl", "six", "1", "0" * 64, 5, "", "published", "", 0)
+        names = "index_name, file, project, version, wheel, size, content, state, note, at"
+        connection.execute(f"INSERT INTO publications ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.commit()
+    for file in (old, new):
+        ledger = Ledger(f"sqlite:///{file}")
+        kept = ledger.events.publications()
+        ledger.database.close()
+        assert [each.build for each in kept] == ([""] if file == old else [])
+    assert columns(old) == columns(new)
+
+
+def columns(file: Path) -> dict[str, list[tuple[str, str]]]:
+    """Names and types of the columns of every table."""
+    with closing(sqlite3.connect(file)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {name: connection.execute(f"SELECT name, type FROM pragma_table_info('{name}')") for name in tables}
+        return {name: sorted(rows) for name, rows in found.items()}
 
 
 def test_the_ledger_of_a_newer_buildfarm_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -1072,9 +1102,8 @@ def test_the_ledger_of_a_newer_buildfarm_is_refused_and_left_alone(tmp_path: Pat
     execute(ledger, insert(t.migrations).values(number=99, name="from the future", at=0))
     ledger.database.close()
     before = content(file)
-    with pytest.raises(
-        FarmError, match="the ledger is of version 99, this buildfarm knows 1: install a newer buildfarm"
-    ):
+    known = MIGRATIONS[-1][0]
+    with pytest.raises(FarmError, match=f"version 99, this buildfarm knows {known}: install a newer buildfarm"):
         Ledger(f"sqlite:///{file}")
     assert content(file) == before
 

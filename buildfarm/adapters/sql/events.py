@@ -48,6 +48,7 @@ class SqlEvents:
                     content=publication.content,
                     state="conflict" if live else "wanted",
                     note=note,
+                    build=publication.build,
                     at=tx.now,
                 )
             )
@@ -71,6 +72,7 @@ class SqlEvents:
                     state=row.state,
                     note=row.note,
                     content=row.content,
+                    build=row.build,
                 )
                 for row in tx.connection.execute(query)
             )

@@ -19,6 +19,9 @@ from buildfarm.ports import JobRow
 TRUSTED = "trusted"
 MOST_TRIES = 3
 _AGAIN = {"wishes": [], "granted": [], "tries": 0, "asked": 0, "outcome": None, "cancel": False}
+_ROWS = select(t.jobs, t.attempts.c.started, t.attempts.c.ended, t.attempts.c.worker).outerjoin(
+    t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token)
+)
 
 
 class SqlJobs:
@@ -46,11 +49,7 @@ class SqlJobs:
 
     def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:
         """See ``ports.Jobs``."""
-        query = (
-            select(t.jobs, t.attempts.c.started, t.attempts.c.ended)
-            .outerjoin(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
-            .order_by(t.jobs.c.id)
-        )
+        query = _ROWS.order_by(t.jobs.c.id)
         if request is not None:
             query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
                 t.request_jobs.c.request == request
@@ -59,6 +58,12 @@ class SqlJobs:
             query = query.where(t.jobs.c.state.in_(states))
         with self._database.begin() as tx:
             return tuple(_row(row) for row in tx.connection.execute(query))
+
+    def row(self, key: str) -> JobRow | None:
+        """See ``ports.Jobs``."""
+        with self._database.begin() as tx:
+            found = tx.connection.execute(_ROWS.where(t.jobs.c.key == key, t.jobs.c.trust == TRUSTED)).one_or_none()
+        return _row(found) if found else None
 
     def inputs(self, key: str) -> tuple[Input, ...]:
         """See ``ports.Jobs``."""
@@ -200,4 +205,6 @@ def _row(row: Row[Any]) -> JobRow:
         outcome=plain.outcome(row.outcome) if row.outcome else None,
         log=f"{row.key}.{row.token}" if row.token else "",
         seconds=(row.ended - row.started) if row.ended and row.started else 0.0,
+        started=row.started or 0.0,
+        worker=row.worker or "",
     )

@@ -17,7 +17,16 @@ def _first(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = ((1, "the first ledger", _first),)
+def _builds_of_publications(connection: Connection) -> None:
+    """A publication names the job that made its wheel, so that provenance can be written beside it."""
+    if "build" not in {column["name"] for column in inspect(connection).get_columns("publications")}:
+        connection.exec_driver_sql("ALTER TABLE publications ADD COLUMN build VARCHAR DEFAULT '' NOT NULL")
+
+
+MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
+    (1, "the first ledger", _first),
+    (2, "publications name their build", _builds_of_publications),
+)
 
 
 def migrate(connection: Connection, now: float) -> int:

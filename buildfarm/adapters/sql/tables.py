@@ -176,6 +176,7 @@ publications = _table(
     _text("state"),  # wanted | published | conflict | refused
     _text("note"),
     Column("at", Float, nullable=False),
+    _text("build", ""),  # key of the job that made the wheel
 )
 
 index_events = _table(
