@@ -7,20 +7,22 @@ package is raised as ``StepFailed`` where it is found and becomes a value in one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import PurePosixPath
 
 from buildfarm.model.errors import StepFailed, Stopped, Wants
 from buildfarm.model.job import BuildJob, Lease, TestJob
-from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Reason, Step, Tested, Wanting
+from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Ran, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
 from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
 from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict
 from buildfarm.ports import Progress, Report, Runner, Session, Store
 from buildfarm.steps import build as build_step
-from buildfarm.steps import install
+from buildfarm.steps import crates, graft, install
 from buildfarm.steps import repair as repair_step
 from buildfarm.steps import test as test_step
+from buildfarm.steps.hearing import Hearing
 from buildfarm.verify.claim import Claim
 from buildfarm.verify.rules import verify
 
@@ -38,12 +40,19 @@ class Bench:
 
 def attempt(lease: Lease, bench: Bench) -> Outcome:
     """Make the attempt that the lease is for; a package's failure is an outcome, whatever else goes wrong raises."""
+    hearing = Hearing(bench.sink)
+
+    def report(progress: Progress) -> None:
+        hearing.begin(Step(progress.step))
+        bench.report(progress)
+
+    heard = replace(bench, sink=hearing.hear, report=report)
     try:
         if isinstance(lease.job, BuildJob):
-            return build(lease.job, lease, bench)
-        return Tested(report=test(lease.job, lease, bench))
+            return build(lease.job, lease, heard)
+        return Tested(report=test(lease.job, lease, heard))
     except StepFailed as failed:
-        return Failed(step=failed.step, reason=failed.reason)
+        return Failed(step=failed.step, reason=hearing.explain(failed))
     except Wants as wants:
         return Wanting(requirements=wants.requirements)
     except Stopped:
@@ -56,11 +65,11 @@ def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
         _say(bench, lease, Step.BUILD, session.isolation)
         built = _build(job, lease, session, bench.store)
         _say(bench, lease, Step.REPAIR, PurePosixPath(built.path).name)
-        repaired, root = _repair(job, built, session), session.layout.root
-    _say(bench, lease, Step.VERIFY, repaired.artifact.name)
-    with bench.store.open(repaired.artifact.sha256) as content:
-        verified = verify(repaired.artifact, content, claim_of(job, root))
-    return Built(wheel=verified, isolation=session.isolation)
+        repaired = _repair(job, built, session, bench.store)
+        _say(bench, lease, Step.VERIFY, repaired.artifact.name)  # in the session, so that one can look into it (debug)
+        with bench.store.open(repaired.artifact.sha256) as content:
+            verified = verify(repaired.artifact, content, claim_of(job, session.layout.root))
+    return Built(wheel=verified, isolation=session.isolation, ran=tuple(map(_ran, session.ran)))
 
 
 def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
@@ -87,8 +96,11 @@ def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
 
 def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> BuiltWheel:
     layout = session.layout
-    session.put(layout.source, Archive(artifact=job.source.artifact))
+    patches = tuple(each.artifact for each in lease.inputs if each.role == "patch")
+    session.put(layout.source, Archive(artifact=job.source.artifact, patches=patches))
     _fill(lease, session, Step.BUILD)
+    for path, content in crates.vendored(lease.inputs, layout).items():
+        session.put(path, content)
     session.put(f"{layout.scripts}/hook.py", build_step.hook_script())
     session.put(f"{layout.work}/request.json", build_step.hook_request(job, layout, lease.granted))
     for command in build_step.before(job, layout):
@@ -100,7 +112,7 @@ def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> Built
     return _only_wheel(session, layout.dist, Step.BUILD)
 
 
-def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel:
+def _repair(job: BuildJob, built: BuiltWheel, session: Session, store: Store) -> RepairedWheel:
     layout, path = session.layout, built.path
     if not repair_step.is_pure(path):
         _run(
@@ -115,7 +127,9 @@ def _repair(job: BuildJob, built: BuiltWheel, session: Session) -> RepairedWheel
         _run(session, repair_step.stamp(job, layout, path), Step.REPAIR)
         path = _only_wheel(session, str(PurePosixPath(path).parent), Step.REPAIR).path
     (artifact,) = session.take(path)
-    return RepairedWheel(artifact=artifact)
+    with store.open(artifact.sha256) as content:
+        told = graft.tell(job, content, session.packages)
+    return RepairedWheel(artifact=store.put(artifact.name, BytesIO(told)) if told else artifact)
 
 
 def claim_of(job: BuildJob, root: str = "") -> Claim:
@@ -183,6 +197,7 @@ def _spec(lease: Lease, purpose: Purpose) -> SessionSpec:
         limits=job.limits,
         epoch=job.source.epoch if job.source else OLDEST_EPOCH,
         cxx=isinstance(job, BuildJob) and job.cxx,
+        packages=job.packages if isinstance(job, BuildJob) else (),
     )
 
 
@@ -213,6 +228,10 @@ def _failed(
     if done.ended is Ended.STOPPED:
         return Stopped(done.command.what)
     return StepFailed(step, (explain if done.ended is Ended.EXITED else build_step.failure)(done))
+
+
+def _ran(done: Completed) -> Ran:
+    return Ran(what=done.command.what, argv=done.command.argv, cwd=done.command.cwd, seconds=round(done.seconds, 3))
 
 
 def _read(session: Session, store: Store, path: str, done: Completed, step: Step = Step.BUILD) -> bytes:

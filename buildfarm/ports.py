@@ -16,11 +16,11 @@ from typing import IO, Protocol
 
 from buildfarm.model.events import IndexEvent, Payload
 from buildfarm.model.facts import KnownSource, KnownWheel
-from buildfarm.model.job import BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
+from buildfarm.model.job import BuildJob, BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
 from buildfarm.model.outcome import Outcome, Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.session import Command, Completed, Content, Layout, SessionSpec, Sink, Stop
-from buildfarm.model.system import SeenPackage
+from buildfarm.model.system import Crate, SeenPackage, SystemPackage
 from buildfarm.model.wheel import Artifact, TestReport
 
 # ------------------------------------------------------------------------------------------------ worker side
@@ -90,11 +90,15 @@ class Session(Protocol):
 
     @property
     def isolation(self) -> str:
-        """What it really is, for log and provenance: ``bubblewrap (no network)``, ``none (network open)``."""
+        """What it really is, for log and provenance: ``bubblewrap (no network), limits polled``."""
 
     @property
     def packages(self) -> tuple[SeenPackage, ...]:
         """The system packages whose headers and libraries it was given, by name."""
+
+    @property
+    def ran(self) -> tuple[Completed, ...]:
+        """Every command that ended in it, in their order."""
 
     def put(self, at: str, content: Content) -> None:
         """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.
@@ -107,6 +111,12 @@ class Session(Protocol):
         """Run it to its end within the limits, output live to the session's sink. No process of it outlives the call.
 
         A program that does not exist is exit code 127. Raises ``FarmError`` when the end of the command is not known.
+        """
+
+    def interact(self, command: Command) -> int:
+        """Run it with the standard streams of this process and no limits, for a person; answers its exit code.
+
+        No process of it outlives the call. On a terminal it gets one of its own, with job control.
         """
 
     def take(self, pattern: str) -> tuple[Artifact, ...]:
@@ -133,7 +143,7 @@ class JobRow:
     """A job as the ledger has it.
 
     ``wishes`` are the requirements that its build hook asked for; ``log`` names its last attempt; ``seconds`` is how
-    long that ran.
+    long that ran, ``started`` when it began (seconds since 1970, by the ledger's clock) and ``worker`` by whom.
     """
 
     job: Job
@@ -143,11 +153,17 @@ class JobRow:
     outcome: Outcome | None = None
     log: str = ""
     seconds: float = 0.0
+    started: float = 0.0
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A wheel's way onto an index: wanted, published, conflict or refused. ``content`` as in ``VerifiedWheel``."""
+    """A wheel's way onto an index: wanted, published, conflict or refused.
+
+    ``content`` as in ``VerifiedWheel``; ``build`` is the key of the job that made it, empty for one that was not built
+    here.
+    """
 
     index: str
     project: str
@@ -156,6 +172,7 @@ class Publication:
     state: str = "wanted"
     note: str = ""
     content: str = ""
+    build: str = ""
 
 
 Resolution = Mapping[str, Mapping[str, KnownSource | Reason] | Reason]
@@ -192,6 +209,9 @@ class Jobs(Protocol):
 
     def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:
         """Jobs of a request (or all) in those states (or any), in the order of insertion."""
+
+    def row(self, key: str) -> JobRow | None:
+        """The job with that key."""
 
     def inputs(self, key: str) -> tuple[Input, ...]:
         """What the job was last prepared with."""
@@ -313,10 +333,11 @@ class Sources(Protocol):
         packed into one.
         """
 
-    def look(self, artifact: Artifact) -> KnownSource:
-        """What the files of a fetched source tell, its origin left empty.
+    def look(self, artifact: Artifact, patches: tuple[Artifact, ...] = ()) -> KnownSource:
+        """What the files of a fetched source tell after those patches, its origin left empty.
 
-        Refuses archives that are not safe (``Unavailable``, code ``archive``).
+        Refuses archives that are not safe (``Unavailable``, code ``archive``) and patches that do not fit
+        (``StepFailed``).
         """
 
 
@@ -331,6 +352,29 @@ class Resolver(Protocol):
 
     def fetch(self, wheel: LockedWheel) -> Artifact:
         """Bring a locked wheel into the store, checked against its hash."""
+
+
+class Packages(Protocol):
+    """Where system packages come from."""
+
+    def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
+        """Exactly what the packages need on a system that has a C library, with themselves and pkg-config, by name.
+
+        Raises ``Unavailable`` (code ``packages``) for names that nothing is known of.
+        """
+
+    def fetch(self, package: SystemPackage) -> Artifact:
+        """Bring its file into the store, checked against its hash; ``Unavailable`` when it cannot be had."""
+
+
+class Crates(Protocol):
+    """Where packages of Rust come from."""
+
+    def fetch(self, crates: Iterable[Crate], job: BuildJob) -> tuple[Artifact, ...]:
+        """Bring them into the store, checked against their hashes; ``job`` has cargo among its system packages.
+
+        Their names end in ``.tar.gz``, which is what they are. Raises ``Unavailable`` (code ``crates``, ``hash``).
+        """
 
 
 class Tree(Protocol):

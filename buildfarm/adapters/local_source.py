@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import configparser
-import gzip
 import io
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +14,23 @@ from typing import IO
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from buildfarm.adapters.packed import pack
 from buildfarm.adapters.sdists import sdist_version
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import SourcePin
 from buildfarm.model.recipe import PathSource, Recipe
+from buildfarm.model.session import Archive
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
-from buildfarm.steps.archive import EARLIEST, Entry, entries
+from buildfarm.steps.archive import unpacked
+from buildfarm.steps.entry import EARLIEST, Entry
 from buildfarm.steps.look import SPEAKING, look
 
 # No source, and different on every machine; so are virtual environments, known by their pyvenv.cfg.
 _LEFT_OUT = frozenset(
     {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox"}
 )
-_MEMORY = 64 << 20  # bytes of an archive that are held in memory before it goes to the disk
 
 
 def local(recipe: Recipe, store: Store) -> tuple[str, KnownSource]:
@@ -44,7 +44,8 @@ def local(recipe: Recipe, store: Store) -> tuple[str, KnownSource]:
     path = Path(recipe.source.path)
     if path.is_dir():
         version = _said(path)
-        artifact = _pack(path, f"{canonicalize_name(recipe.name).replace('-', '_')}-{version or 0}", store)
+        stem = f"{canonicalize_name(recipe.name).replace('-', '_')}-{version or 0}"
+        artifact = pack(_members(path, stem), f"{stem}.tar.gz", store)
     elif path.is_file():
         with path.open("rb") as content:
             artifact = store.put(path.name, content)
@@ -55,10 +56,9 @@ def local(recipe: Recipe, store: Store) -> tuple[str, KnownSource]:
     return version, replace(source, pin=replace(source.pin, origin=str(path)))
 
 
-def look_into(artifact: Artifact, store: Store) -> KnownSource:
-    """What the file list of a source in the store tells; the pin's origin is empty, since the bytes do not know it."""
-    with store.open(artifact.sha256) as content:
-        seen = look(artifact.name, entries(artifact.name, content))
+def look_into(artifact: Artifact, store: Store, patches: tuple[Artifact, ...] = ()) -> KnownSource:
+    """What the files of a source in the store tell; the pin's origin is empty, since the bytes do not know it."""
+    seen = look(artifact.name, unpacked(Archive(artifact=artifact, patches=patches), store.open))
     return KnownSource(
         pin=SourcePin(artifact=artifact, origin="", epoch=seen.epoch),
         native=seen.native,
@@ -76,14 +76,6 @@ def kept(store: Store, name: str, sha256: str) -> Artifact | None:
         return None
     with store.open(sha256) as content:
         return Artifact(name=name, size=content.seek(0, io.SEEK_END), sha256=sha256)
-
-
-def _pack(folder: Path, stem: str, store: Store) -> Artifact:
-    """Put ``folder`` into the store as ``<stem>.tar.gz``: sorted, times of files kept, owned by nobody."""
-    with tempfile.SpooledTemporaryFile(_MEMORY) as packed:
-        _write(folder, stem, packed)
-        packed.seek(0)
-        return store.put(f"{stem}.tar.gz", packed)
 
 
 def _said(folder: Path) -> str:
@@ -119,26 +111,23 @@ def _normal(version: str) -> str:
         return ""
 
 
-def _write(folder: Path, top: str, packed: IO[bytes]) -> None:
-    with (
-        gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for path in _walk(folder):
-            found = path.lstat()
-            info = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
-            info.mtime = int(found.st_mtime)
-            info.mode = 0o755 if path.is_dir() or found.st_mode & 0o100 else 0o644
-            if path.is_symlink():
-                info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
-                archive.addfile(info)
-            elif path.is_dir():
-                info.type, info.mtime = tarfile.DIRTYPE, EARLIEST  # its own changes whenever a cache is made in it
-                archive.addfile(info)
-            elif path.is_file():  # sockets and the like are no source
-                info.size = found.st_size
-                with path.open("rb") as file:
-                    archive.addfile(info, file)
+def _members(folder: Path, top: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """What is packed of a folder: sorted, times of files kept, owned by nobody."""
+    for path in _walk(folder):
+        found = path.lstat()
+        info = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
+        info.mtime = int(found.st_mtime)
+        info.mode = 0o755 if path.is_dir() or found.st_mode & 0o100 else 0o644
+        if path.is_symlink():
+            info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
+            yield info, None
+        elif path.is_dir():
+            info.type, info.mtime = tarfile.DIRTYPE, EARLIEST  # its own changes whenever a cache is made in it
+            yield info, None
+        elif path.is_file():  # sockets and the like are no source
+            info.size = found.st_size
+            with path.open("rb") as file:
+                yield info, file
 
 
 def _walk(folder: Path) -> Iterator[Path]:

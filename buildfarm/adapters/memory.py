@@ -20,9 +20,10 @@ from buildfarm.adapters.sdists import best_sdists
 from buildfarm.adapters.tree import plain_path
 from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.facts import KnownSource
-from buildfarm.model.job import Environment, Lock, LockedWheel
+from buildfarm.model.job import BuildJob, Environment, Lock, LockedWheel
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Recipe
+from buildfarm.model.system import Crate, SystemPackage
 from buildfarm.model.target import platforms_at
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Offer, Store
@@ -120,9 +121,9 @@ class MemorySources:
         """Version and source of a ``PathSource``."""
         return local_source.local(recipe, self._store)
 
-    def look(self, artifact: Artifact) -> KnownSource:
+    def look(self, artifact: Artifact, patches: tuple[Artifact, ...] = ()) -> KnownSource:
         """What the file list of a fetched source tells."""
-        return local_source.look_into(artifact, self._store)
+        return local_source.look_into(artifact, self._store, patches)
 
 
 class MemoryResolver:
@@ -172,6 +173,43 @@ class MemoryResolver:
             path = next(path for path in archive.namelist() if path.endswith(".dist-info/METADATA"))
             required = Metadata.from_email(archive.read(path), validate=False).requires_dist
         return tuple(plain_requirement(str(requirement)) for requirement in required or ())
+
+
+class MemoryPackages:
+    """``ports.Packages`` with the given ones, by the name that is asked for: what each needs, and itself."""
+
+    def __init__(
+        self, packages: Mapping[str, tuple[SystemPackage, ...]], files: Mapping[str, bytes], store: Store
+    ) -> None:
+        self._packages = dict(packages)
+        self._files = dict(files)
+        self._store = store
+
+    def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
+        """All that the packages need, by name."""
+        found: dict[str, SystemPackage] = {}
+        for name in names:
+            if name not in self._packages:
+                raise _refused("packages", f"{name} was not given")
+            found |= {each.name: each for each in self._packages[name]}
+        return tuple(found[name] for name in sorted(found))
+
+    def fetch(self, package: SystemPackage) -> Artifact:
+        """Bring its file into the store, if it has its hash."""
+        return _keep(self._files, package.origin, package.artifact.name, package.artifact.sha256, self._store)
+
+
+class MemoryCrates:
+    """``ports.Crates`` with the given files, by ``name-version``."""
+
+    def __init__(self, crates: Mapping[str, bytes], store: Store) -> None:
+        self._crates = dict(crates)
+        self._store = store
+
+    def fetch(self, crates: Iterable[Crate], job: BuildJob) -> tuple[Artifact, ...]:  # noqa: ARG002 - no cargo is asked
+        """Bring them into the store, if they have their hashes."""
+        named = ((f"{each.name}-{each.version}", each.sha256) for each in crates)
+        return tuple(_keep(self._crates, name, f"{name}.tar.gz", sha256, self._store) for name, sha256 in named)
 
 
 class MemoryBell:

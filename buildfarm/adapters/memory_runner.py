@@ -14,7 +14,7 @@ from buildfarm.model.session import Archive, Command, Completed, Content, Ended,
 from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Session, Store
-from buildfarm.steps import archive
+from buildfarm.steps.archive import unpacked
 
 ROOT = "/buildfarm"
 
@@ -51,6 +51,7 @@ class MemorySession:
         self._log = spec.limits.log
         self._sink = sink
         self._stop = stop
+        self._ran: list[Completed] = []
 
     @property
     def layout(self) -> Layout:
@@ -81,8 +82,18 @@ class MemorySession:
                 except Unavailable as error:
                     raise StepFailed(Step.PREPARE, error.reason) from error
 
+    @property
+    def ran(self) -> tuple[Completed, ...]:
+        """See ``ports.Session``."""
+        return tuple(self._ran)
+
     def run(self, command: Command) -> Completed:
         """See ``ports.Session``."""
+        done = self._call(command)
+        self._ran.append(done)
+        return done
+
+    def _call(self, command: Command) -> Completed:
         if self._stop():
             return Completed(command=command, ended=Ended.STOPPED, exit_code=-9, seconds=0.0)
         code, output = self._programs(command, self.files)
@@ -93,6 +104,10 @@ class MemorySession:
         ended = Ended.EXITED if fitting == output else Ended.LOG
         tail = tuple(fitting.decode(errors="replace").splitlines()[-60:])
         return Completed(command=command, ended=ended, exit_code=code, seconds=0.0, tail=tail)
+
+    def interact(self, command: Command) -> int:
+        """See ``ports.Session``. What it says goes nowhere: a function has no streams."""
+        return self._programs(command, self.files)[0]
 
     def take(self, pattern: str) -> tuple[Artifact, ...]:
         """See ``ports.Session``."""
@@ -107,13 +122,10 @@ class MemorySession:
         )
 
     def _unpack(self, below: PurePosixPath, content: Archive) -> None:
-        with self._store.open(content.artifact.sha256) as packed:
-            for entry in archive.entries(content.artifact.name, packed):
-                path = PurePosixPath(entry.path)
-                wanted = not content.only or any(path.is_relative_to(selected) for selected in content.only)
-                if wanted and entry.kind == "file":
-                    with entry.open() as file:
-                        self.files[str(below / path)] = file.read()
+        for entry in unpacked(content, self._store.open):
+            if entry.kind == "file":
+                with entry.open() as file:
+                    self.files[str(below / entry.path)] = file.read()
 
     def _bytes(self, artifact: Artifact) -> bytes:
         with self._store.open(artifact.sha256) as file:

@@ -69,7 +69,7 @@ def bare(url: str) -> str:
 
 def _settings(environ: Mapping[str, str], home: Path, prefix: Path | None, etc: Path) -> dict[str, str]:
     sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
-    for path in _files(environ, home, prefix, etc):
+    for path in files(environ, home, prefix, etc):
         parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
@@ -83,7 +83,10 @@ def _settings(environ: Mapping[str, str], home: Path, prefix: Path | None, etc: 
     return {key: value for layer in layers for key, value in layer.items() if value}
 
 
-def _files(environ: Mapping[str, str], home: Path, prefix: Path | None, etc: Path) -> Iterator[Path]:
+def files(
+    environ: Mapping[str, str], home: Path, prefix: Path | None = None, etc: Path = Path("/etc")
+) -> Iterator[Path]:
+    """The files that pip would read, there or not; a later one wins."""
     named = environ.get("PIP_CONFIG_FILE", "")
     if named == os.devnull:
         return

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from buildfarm.adapters import local_source
-from buildfarm.adapters.pip_config import PipConfig
+from buildfarm.adapters.git_source import SCHEME, GitSources
+from buildfarm.adapters.pip_config import PipConfig, redacted
 from buildfarm.adapters.sdists import best_sdists, sdist_version
 from buildfarm.adapters.simple_index import SimpleIndex
 from buildfarm.adapters.upstream import Upstream
@@ -68,10 +69,11 @@ def places(config: PipConfig, upstream: Upstream, cache: Path) -> tuple[Place, .
 class UpstreamSources:
     """``ports.Sources`` over places: the first that knows a project's name is the only one asked for it."""
 
-    def __init__(self, places: Iterable[Place], upstream: Upstream, store: Store) -> None:
+    def __init__(self, places: Iterable[Place], upstream: Upstream, store: Store, git: GitSources) -> None:
         self._places = tuple(places)
         self._upstream = upstream
         self._store = store
+        self._git = git
 
     def releases(self, project: str) -> Mapping[str, Offer]:
         """The sdists by normalised version; of several, .tar.gz before .zip and what is not yanked before what is.
@@ -89,8 +91,13 @@ class UpstreamSources:
             return kept
 
         def keep(content: IO[bytes]) -> Artifact:
-            return self._store.put(name, io.BufferedReader(Checked(content, origin, sha256)))
+            return self._store.put(name, io.BufferedReader(Checked(content, redacted(origin), sha256)))
 
+        if origin.startswith(SCHEME):
+            artifact = self._git.pack(origin, name, self._store)
+            if sha256 not in ("", artifact.sha256):
+                raise _other_bytes(redacted(origin), artifact.sha256, sha256)
+            return artifact
         path = local_path(origin)
         if path is None:
             return self._upstream.download(origin, keep)
@@ -104,9 +111,9 @@ class UpstreamSources:
         """Version and source of a ``PathSource``: an sdist, or a folder packed reproducibly into one."""
         return local_source.local(recipe, self._store)
 
-    def look(self, artifact: Artifact) -> KnownSource:
-        """What the file list of a fetched source tells; the pin's origin is empty, since the bytes do not know it."""
-        return local_source.look_into(artifact, self._store)
+    def look(self, artifact: Artifact, patches: tuple[Artifact, ...] = ()) -> KnownSource:
+        """What the files of a fetched source tell; the pin's origin is empty, since the bytes do not know it."""
+        return local_source.look_into(artifact, self._store, patches)
 
 
 class Checked(io.RawIOBase):
@@ -125,12 +132,16 @@ class Checked(io.RawIOBase):
         chunk = self._content.read(len(buffer))
         self._digest.update(chunk)
         if not chunk and self._sha256 and self._digest.hexdigest() != self._sha256:
-            raise Unavailable(
-                Reason(
-                    code="hash",
-                    message=f"{self._origin} has sha256 {self._digest.hexdigest()}, not {self._sha256} as was promised",
-                    advice="somebody changed a file that must not change: find out who, before you accept the new hash",
-                )
-            )
+            raise _other_bytes(self._origin, self._digest.hexdigest(), self._sha256)
         buffer[: len(chunk)] = chunk
         return len(chunk)
+
+
+def _other_bytes(origin: str, found: str, promised: str) -> Unavailable:
+    return Unavailable(
+        Reason(
+            code="hash",
+            message=f"{origin} has sha256 {found}, not {promised} as was promised",
+            advice="somebody changed a file that must not change: find out who, before you accept the new hash",
+        )
+    )

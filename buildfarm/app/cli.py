@@ -9,9 +9,11 @@ import click
 
 from buildfarm import __version__
 from buildfarm.app.commands.building import build, plan
+from buildfarm.app.commands.debugging import debug, reproduce
 from buildfarm.app.commands.ledger import cancel, logs, status, why
-from buildfarm.app.commands.machine import config, serve
+from buildfarm.app.commands.machine import config, doctor, serve
 from buildfarm.app.commands.recipes import recipe
+from buildfarm.app.commands.verifying import verify
 from buildfarm.app.options import site_options
 
 
@@ -27,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (build, plan, recipe, status, logs, cancel, why, serve, config):
+for command in (build, plan, recipe, status, logs, cancel, why, debug, reproduce, serve, config, doctor, verify):
     cli.add_command(command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -36,27 +36,29 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
 
     Raises ``KeyboardInterrupt`` when told to stop: the workers have handed their jobs back by then.
     """
-    with site.owner() as owner, _quit_on_signals() as quit_:
+    with site.owner() as owner, _quit_on_signals() as quit_, site.screen:
         site.runner.sweep(site.farm.owners.live())
         request = submit(site.farm, request)
         worker = Worker(name=owner, lanes=site.lanes, environments=site.fingerprints)
         place = replace(site.workplace, quit_=quit_.is_set)
         plan = expand(site.farm, request)
         rows = site.farm.jobs.rows(request.id)
+        site.screen.planned(rows, plan.later)
         cached = frozenset(row.job.key for row in rows if row.state == "succeeded")
         if plan.complete and len(cached) == len(rows):
             jobs = 0  # nothing but a tick is left to do
-        _in_background(site.warm, [job for job in plan.jobs if job.key not in cached])
+        _in_background(site, [job for job in plan.jobs if job.key not in cached])
         ticked = _drive(site, request, _Crew(place=place, worker=worker, size=jobs, quit_=quit_))
         return Result(request=request, ticked=ticked, rows=site.farm.jobs.rows(request.id), cached=cached)
 
 
-def _in_background(warm: Callable[[Iterable[Job]], None], jobs: Iterable[Job]) -> None:
+def _in_background(site: Site, jobs: Iterable[Job]) -> None:
     """Begin with what takes a minute once per machine; if it fails, the session that needs it says so."""
 
     def run() -> None:
         with suppress(FarmError):
-            warm(jobs)
+            site.warm(jobs)
+        site.screen.idle()
 
     threading.Thread(target=run, name="warm", daemon=True).start()
 
@@ -87,6 +89,7 @@ def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
                 if crew.quit_.is_set():
                     raise KeyboardInterrupt
                 ticked = tick(site.farm, request)[request.id]
+                site.screen.planned(site.farm.jobs.rows(request.id), ticked.plan.later)
                 if ticked.done:
                     return ticked
                 site.farm.bell.wait(_LOOK)

@@ -7,83 +7,42 @@ from __future__ import annotations
 import configparser
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from buildfarm.app.recipe_files import (
+    SDISTS,
+    Read,
+    is_project,
+    read_recipe_file,
+    read_requirements_file,
+    recipe_files,
+    together,
+    trouble,
+)
 from buildfarm.model.recipe import PathSource, Recipe, SdistSource, Track
-from buildfarm.model.wheel import Severity
-from buildfarm.recipe.diagnostic import Diagnostic, Span, render
-from buildfarm.recipe.parse import parse_recipe
-from buildfarm.recipe.requirements import parse_requirement, parse_requirements
-
-_SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """Recipes, and every diagnostic of every file, with the text that it points into."""
-
-    recipes: tuple[Recipe, ...] = ()
-    diagnostics: tuple[tuple[Diagnostic, str], ...] = ()
-
-    def __add__(self, other: Read) -> Read:
-        return Read(recipes=self.recipes + other.recipes, diagnostics=self.diagnostics + other.diagnostics)
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything is wrong enough to stop."""
-        return any(each.severity is Severity.ERROR for each, _ in self.diagnostics)
-
-    @property
-    def messages(self) -> str:
-        """All diagnostics for a person."""
-        return "\n\n".join(
-            render(each, text)
-            if text
-            else f"{each.file}: {each.severity}[{each.code}]: {each.message}\nhelp: {each.help}"
-            for each, text in self.diagnostics
-        )
+from buildfarm.recipe.diagnostic import Diagnostic
+from buildfarm.recipe.requirements import parse_requirement
 
 
 def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) -> Read:
     """Read all that was named; ``files`` are requirements files, ``recipes`` the folder that bare names are looked up
     in.
     """
-    found = Read()
-    for operand in operands:
-        found += _operand(operand, recipes)
-    for file in files:
-        found += _requirements_file(Path(file), recipes)
-    return _joined(found)
-
-
-def read_recipe_file(path: Path) -> Read:
-    """One recipe file with its diagnostics; one that cannot be read is a diagnostic too."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return _trouble(str(path), f"cannot be read: {error}", "name a UTF-8 text file")
-    parsed = parse_recipe(text, file=str(path), folder=str(path.parent.absolute()))
-    return Read(
-        recipes=(parsed.recipe,) if parsed.recipe else (),
-        diagnostics=tuple((each, text) for each in parsed.diagnostics),
-    )
-
-
-def recipe_files(path: Path) -> tuple[Path, ...]:
-    """The recipe files at a path: itself, or all of a folder."""
-    return tuple(sorted((*path.rglob("*.yaml"), *path.rglob("*.yml")))) if path.is_dir() else (path,)
+    named = (_operand(operand, recipes) for operand in operands)
+    listed = (_requirements_file(Path(file), recipes) for file in files)
+    return _joined(together((*named, *listed)))
 
 
 def _operand(operand: str, recipes: Path) -> Read:
     path = Path(operand)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in (".yaml", ".yml") and not path.is_dir():
         return read_recipe_file(path)
-    if path.is_dir() and not _is_project(path) and recipe_files(path):
-        return sum(map(read_recipe_file, recipe_files(path)), Read())
-    if path.name.endswith(_SDISTS) or operand.startswith((".", "/")) or ("/" in operand and path.exists()):
+    if path.is_dir() and not is_project(path) and recipe_files(path):
+        return together(map(read_recipe_file, recipe_files(path)))
+    if path.name.endswith(SDISTS) or operand.startswith((".", "/")) or ("/" in operand and path.exists()):
         return _local(path)
     if path.suffix == ".txt":
         return _requirements_file(path, recipes)
@@ -93,15 +52,11 @@ def _operand(operand: str, recipes: Path) -> Read:
     return _from_folder(parsed, recipes)
 
 
-def _is_project(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("pyproject.toml", "setup.py"))
-
-
 def _local(path: Path) -> Read:
     if not path.exists():
-        return _trouble(str(path), "does not exist", "name an sdist, a project's folder, a recipe or a requirement")
-    if path.is_dir() and not _is_project(path):
-        return _trouble(str(path), "holds no pyproject.toml, setup.py or recipe", "name a project's folder")
+        return trouble(str(path), "does not exist", "name an sdist, a project's folder, a recipe or a requirement")
+    if path.is_dir() and not is_project(path):
+        return trouble(str(path), "holds no pyproject.toml, setup.py or recipe", "name a project's folder")
     name = _project_name(path) if path.is_dir() else path.name.rpartition("-")[0]
     return Read(recipes=(Recipe(name=canonicalize_name(name), source=PathSource(path=str(path.absolute()))),))
 
@@ -118,13 +73,9 @@ def _project_name(path: Path) -> str:
 
 
 def _requirements_file(path: Path, recipes: Path) -> Read:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return _trouble(str(path), f"cannot be read: {error}", "name a UTF-8 requirements file")
-    parsed = parse_requirements(text, file=str(path))
-    found = Read(diagnostics=tuple((each, text) for each in parsed.diagnostics))
-    return sum((_from_folder(recipe, recipes) for recipe in parsed.recipes), found)
+    listed = read_requirements_file(path)
+    wishes = (_from_folder(recipe, recipes) for recipe in listed.recipes)
+    return together((replace(listed, recipes=()), *wishes))
 
 
 def _from_folder(wish: Recipe, recipes: Path) -> Read:
@@ -148,15 +99,16 @@ def _wished(recipe: Recipe, wish: Recipe) -> Recipe:
 def _joined(read: Read) -> Read:
     """Each project once, in order: exact versions of one come together, with their hashes; other repeats are errors."""
     found: dict[str, Recipe] = {}
+    of_files = [origin.project for origin in read.origins]
     for recipe in read.recipes:
         known = found.setdefault(recipe.name, recipe)
-        if known is recipe or known == recipe:
+        if known is recipe or known == recipe or of_files.count(recipe.name) > 1:
             continue
         versions = (*_exact(known), *_exact(recipe))
         both = isinstance(known.source, SdistSource) and isinstance(recipe.source, SdistSource)
         if not (_exact(known) and _exact(recipe) and both):
             message = "is named twice, and not both times with exact versions"
-            read += _trouble(recipe.name, message, "name it once, or each time as NAME==VERSION")
+            read = together((read, trouble(recipe.name, message, "name it once, or each time as NAME==VERSION")))
             continue
         hashes = {**_hashes(known), **_hashes(recipe)}
         found[recipe.name] = replace(known, versions=tuple(dict.fromkeys(versions)), source=SdistSource(hashes=hashes))
@@ -171,9 +123,3 @@ def _exact(recipe: Recipe) -> tuple[str, ...]:
 
 def _hashes(recipe: Recipe) -> Mapping[str, str]:
     return recipe.source.hashes if isinstance(recipe.source, SdistSource) else {}
-
-
-def _trouble(file: str, message: str, help_: str) -> Read:
-    where = Span(line=1, column=1, length=1)
-    error = Diagnostic(severity=Severity.ERROR, code="file", message=message, file=file, span=where, help=help_)
-    return Read(diagnostics=((error, ""),))

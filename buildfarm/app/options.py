@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from buildfarm.app.progress import Screen
     from buildfarm.app.settings import Settings
     from buildfarm.app.wiring import Site
 
@@ -20,6 +21,13 @@ FILES = click.option("-r", "--requirement", "files", multiple=True, metavar="FIL
 TARGETS = click.option("--targets", multiple=True, metavar="GLOB", help="Build identifiers: 'cp313-*'. Repeatable.")
 INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
+
+
+def news_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``-q`` and ``-v``: how much is told of a build while it runs."""
+    quiet = click.option("-q", "--quiet", "news", flag_value="quiet", help="Tell nothing until the end.")
+    verbose = click.option("-v", "--verbose", "news", flag_value="verbose", help="Show every line of every log.")
+    return quiet(verbose(command))
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -51,11 +59,21 @@ def settings_of(options: dict[str, str], **more: object) -> Settings:
     return read_settings(os.environ, Path.cwd(), {**options, **more})
 
 
-def open_here(settings: Settings) -> AbstractContextManager[Site]:
-    """The farm of this machine, open."""
+def open_here(settings: Settings, screen: Screen | None = None) -> AbstractContextManager[Site]:
+    """The farm of this machine, open; its news go to ``screen`` (default: lines on standard error)."""
     from buildfarm.app.wiring import open_site
 
-    return open_site(settings, os.environ)
+    return open_site(settings, os.environ, screen)
+
+
+def screen_here(news: str | None) -> Screen:
+    """What tells of a build on standard error: ``quiet`` nothing, ``verbose`` whole logs, else what fits there."""
+    from buildfarm.app.progress import Messages, Screen, Verbose, screen_for
+
+    if news == "quiet":
+        return Screen()
+    console = Messages()
+    return Verbose(console) if news == "verbose" else screen_for(console, os.environ)
 
 
 def print_json(document: Any) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from buildfarm.app.debug import call
 from buildfarm.app.local import Result
 from buildfarm.app.settings import Settings
 from buildfarm.app.table import Cell, print_table
 from buildfarm.model.job import BuildJob, TestJob
-from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Tested
+from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Step, Tested
 from buildfarm.model.plan import Goal, LeftOut, Plan
 from buildfarm.model.wheel import Artifact, tags_of
 from buildfarm.ports import JobRow, Log
@@ -95,12 +96,14 @@ def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
         "reason": reason.message if reason else None,
         "code": reason.code if reason else None,
         "advice": reason.advice if reason else None,
+        "lines": list(reason.lines) if reason else [],
         "log": log.where(row.log) if row.log else None,
         "wheel": wheel
         and {"filename": wheel.name, "sha256": wheel.sha256, "tags": sorted(map(str, tags_of(wheel.name)))},
         "seconds": round(row.seconds, 3),
         "cached": row.job.key in result.cached,
         "isolation": _isolation(row.outcome),
+        "relaxed": _relaxed(row.outcome),
     }
 
 
@@ -118,6 +121,12 @@ def _isolation(outcome: Outcome | None) -> str | None:
             return outcome.report.isolation
         case _:
             return None
+
+
+def _relaxed(outcome: Outcome | None) -> dict[str, str]:
+    """The rules that the wheel breaks by leave of its recipe, each with the reason."""
+    found = outcome.wheel.warnings if isinstance(outcome, Built) else ()
+    return {finding.rule: finding.relaxed for finding in found if finding.relaxed}
 
 
 def _left_out(out: Iterable[LeftOut]) -> list[dict[str, str]]:
@@ -170,12 +179,15 @@ def verdict(goal: Goal, rows: dict[str, JobRow], result: Result) -> tuple[str, s
     return "unfinished", "yellow"
 
 
-def failures(result: Result, log: Log, console: Console) -> None:
-    """What went wrong: the command, the end of its output, what to do, where the whole log is."""
+def failures(result: Result, log: Log, settings: Settings, console: Console) -> None:
+    """What went wrong: the command, the lines that say why, what to do, where the log is, how to look into it."""
     failed = [row for row in result.rows if row.state == "failed"]
     for row in failed:
         if isinstance(row.outcome, Failed):
             _failure(row, row.outcome, log, console)
+            if row.log and row.outcome.step is not Step.PREPARE:
+                _say(console, f"  again: {call(settings, 'reproduce', row.job.key)}")
+                _say(console, f"  shell: {call(settings, 'debug', row.job.key)}")
     told = {row.job.wheel for row in failed if isinstance(row.job, TestJob)}
     for each in result.ticked.judgements:
         if each.withheld and each.wheel not in told:
@@ -195,7 +207,7 @@ def _failure(row: JobRow, failed: Failed, log: Log, console: Console) -> None:
     _say(console, f"  {reason.message}")
     if reason.command:
         _say(console, f"  command: {shlex.join(reason.command)}", "dim")
-    for line in reason.tail[-15:]:
+    for line in reason.lines or reason.tail[-15:]:
         _say(console, f"  | {line}", "dim")
     for line in reason.advice.splitlines():
         _say(console, f"  help: {line}", "cyan")
@@ -209,6 +221,9 @@ def _say(console: Console, line: str, style: str = "") -> None:
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:
     """One or two lines: what there is now, and how to use it."""
+    for row in result.rows:
+        for rule, reason in _relaxed(row.outcome).items():
+            _say(console, f"{row.job.project} {row.job.version}: {rule} is relaxed by the recipe: {reason}", "yellow")
     published = sorted(each.same_as or each.wheel.name for each in result.ticked.judgements if each.good)
     if all(row.job.key in result.cached for row in result.rows) and result.rows:
         _say(console, "Nothing to do: all of it was built, tested and published before.")

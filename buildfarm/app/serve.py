@@ -35,7 +35,7 @@ _FORMS = {
 
 _HTML_UTF8 = f"{_HTML}; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
-_FILE_TYPES = {".metadata": _TEXT, ".gz": "application/gzip", ".zip": "application/zip"}
+_FILE_TYPES = {".metadata": _TEXT, ".json": "application/json", ".gz": "application/gzip", ".zip": "application/zip"}
 
 # uv takes a page without this as fresh for a tenth of its age, and a new version stays unseen for days.
 _REVALIDATE = {"Cache-Control": "max-age=0, must-revalidate"}

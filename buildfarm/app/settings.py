@@ -11,11 +11,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import platformdirs
-import yaml
 
 from buildfarm.model.errors import RecipeError
+from buildfarm.model.wheel import Severity
+from buildfarm.recipe.diagnostic import render, suggestion
+from buildfarm.recipe.nodes import Kind, MapNode, Node, Scalar
+from buildfarm.recipe.reading import Reading
+from buildfarm.recipe.yamltree import read_tree
 
 FILE = "farm.yaml"
+_KINDS = ("auto", "bubblewrap", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,38 +51,45 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], folder: Path, options: Mapping[str, object]) -> Settings:
-    """Merge every source; raises ``RecipeError`` with all errors at once: file, key and what is allowed."""
-    values: dict[str, object] = {"home": Path(platformdirs.user_data_dir("buildfarm"))}
-    origins = dict.fromkeys(_names(), "default")
-    errors: list[str] = []
+    """Merge every source; raises ``RecipeError`` with all errors at once: where each is, what is allowed.
 
-    def take(found: Mapping[str, object], origin: str) -> None:
-        for name, value in found.items():
-            if name not in origins:
-                errors.append(f"{origin}: unknown setting {name!r}; known are {', '.join(_names())}")
-                continue
-            try:
-                values[name] = _CHECKS[name](value)
-                origins[name] = origin
-            except ValueError as error:
-                errors.append(f"{origin}: {name}: {error}")
-
-    from_variables = {name: environ[key] for name in _names() if (key := f"BUILDFARM_{name.upper()}") in environ}
+    ``folder`` is the working directory, ``options`` those of the command line by setting; None is not given.
+    ``origins`` of the answer name the line of the file, the variable, or the option that each value came from.
+    """
+    merging = _Merging()
+    from_variables = {name: environ[key] for name in NAMES if (key := variable(name)) in environ}
     chosen = {name: value for name, value in options.items() if value is not None}
-    home = Path(str(chosen.get("home") or from_variables.get("home") or values["home"]))
-    file = _find(folder, home)
-    if file:
-        written = _relative_to(file.parent, _load(file, errors))
-        take(written, str(file))
-    take(from_variables, "environment (BUILDFARM_…)")
-    take(chosen, "option")
-    if errors:
-        raise RecipeError("\n".join(errors))
-    return Settings(**values, origins=origins)  # type: ignore[arg-type]  # every value went through its check
+    home = Path(str(chosen.get("home") or from_variables.get("home") or merging.values["home"]))
+    if file := _find(folder, home):
+        _read_file(file, merging)
+    for name, value in from_variables.items():
+        merging.take(name, value, variable(name))
+    for name, given in chosen.items():
+        merging.take(name, given, f"--{name}")
+    if merging.errors:
+        raise RecipeError("\n".join(merging.errors))
+    return Settings(**merging.values, origins=merging.origins)  # type: ignore[arg-type]  # every value was checked
 
 
-def _names() -> tuple[str, ...]:
-    return tuple(each.name for each in fields(Settings) if each.name != "origins")
+def variable(name: str) -> str:
+    """The environment variable of a setting: ``BUILDFARM_JOBS``."""
+    return f"BUILDFARM_{name.upper()}"
+
+
+class _Merging:
+    """The values so far, where they came from, and what was wrong."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {"home": Path(platformdirs.user_data_dir("buildfarm"))}
+        self.origins = dict.fromkeys(NAMES, "default")
+        self.errors: list[str] = []
+
+    def take(self, name: str, value: object, origin: str) -> None:
+        try:
+            self.values[name] = _CHECKS[name](value)
+            self.origins[name] = origin
+        except ValueError as error:
+            self.errors.append(f"{origin}: {error}")
 
 
 def _find(folder: Path, home: Path) -> Path | None:
@@ -86,27 +98,42 @@ def _find(folder: Path, home: Path) -> Path | None:
     return next((place / FILE for place in places if (place / FILE).is_file()), None)
 
 
-def _load(file: Path, errors: list[str]) -> Mapping[str, object]:
+def _read_file(file: Path, merging: _Merging) -> None:
+    """Take what it sets. Its errors look like those of a recipe: line, column, a caret, and what is allowed."""
+    reading = Reading(str(file))
     try:
-        written = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        errors.append(f"{file}: {error}")
-        return {}
-    if not isinstance(written, dict):
-        errors.append(f"{file}: must be a mapping of settings, such as `index: main`")
-        return {}
-    return {str(name): value for name, value in written.items()}
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        merging.errors.append(f"{file}: cannot be read: {error}")
+        return
+    root = read_tree(text, reading)
+    if isinstance(root, MapNode):
+        for key, node in root.entries:
+            _read_setting(file, key, node, reading, merging)
+    elif root is not None and not (isinstance(root, Scalar) and root.kind is Kind.NULL):
+        reading.mismatch(root, "settings, such as `index: main`")
+    merging.errors += [render(each, text) for each in reading.diagnostics if each.severity is Severity.ERROR]
 
 
-def _relative_to(folder: Path, written: Mapping[str, object]) -> Mapping[str, object]:
+def _read_setting(file: Path, key: Scalar, node: Node, reading: Reading, merging: _Merging) -> None:
+    name = key.text
+    if name not in NAMES:
+        reading.unknown(key, FILE, NAMES)
+    elif not isinstance(node, Scalar) or node.kind in (Kind.NULL, Kind.BROKEN):
+        reading.mismatch(node, "one value", f"`{name}: {_EXAMPLES[name]}`")
+    else:
+        try:
+            merging.values[name] = _CHECKS[name](_relative_to(file.parent, name, node.text))
+            merging.origins[name] = f"{file}:{key.span.line}"
+        except ValueError as error:
+            reading.error("setting", node.span, str(error), f"`{name}: {_EXAMPLES[name]}`")
+
+
+def _relative_to(folder: Path, name: str, value: str) -> str:
     """Paths in a file are relative to it."""
-    found = dict(written)
-    for name in ("home", "recipes"):
-        if name in found:
-            found[name] = folder / str(found[name])
-    if "upstream" in found and "://" not in str(found["upstream"]):
-        found["upstream"] = str(folder / str(found["upstream"]))
-    return found
+    if name in ("home", "recipes") or (name == "upstream" and value and "://" not in value):
+        return os.path.normpath(folder / Path(value).expanduser())
+    return value
 
 
 def _path(value: object) -> Path:
@@ -114,17 +141,15 @@ def _path(value: object) -> Path:
 
 
 def _whole(value: object) -> int:
-    number = int(str(value))
-    if number < 1:
-        raise ValueError("must be 1 or more")
-    return number
+    if not re.fullmatch("[0-9]{1,6}", str(value)) or int(str(value)) < 1:
+        raise ValueError(f"{value!r} is no whole number from 1 on")
+    return int(str(value))
 
 
 def _seconds(value: object) -> float:
-    number = float(str(value))
-    if number <= 0:
-        raise ValueError("must be more than 0 seconds")
-    return number
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(value)) or float(str(value)) <= 0:
+        raise ValueError(f"{value!r} is no number of seconds above 0")
+    return float(str(value))
 
 
 def _index(value: object) -> str:
@@ -136,15 +161,30 @@ def _index(value: object) -> str:
 
 def _glibc(value: object) -> str:
     if not re.fullmatch(r"2\.(5|12|17|24|26|27|28|31|34|35|36|37|38|39|40|41)", str(value)):
-        raise ValueError(f"{value!r} is no manylinux floor: 2.17, 2.28, 2.34, … (quote it in YAML)")
+        raise ValueError(f"{value!r} is no manylinux floor: 2.17, 2.28, 2.34, …")
     return str(value)
 
 
 def _isolation(value: object) -> str:
-    if value not in ("auto", "bubblewrap", "none"):
-        raise ValueError(f"{value!r} is not one of auto, bubblewrap, none")
+    if value not in _KINDS:
+        raise ValueError(f"{value!r} is not one of auto, bubblewrap, none. {suggestion(str(value), _KINDS)}".rstrip())
     return str(value)
 
+
+NAMES = tuple(each.name for each in fields(Settings) if each.name != "origins")
+"""Of all settings."""
+
+_EXAMPLES: Mapping[str, str] = {
+    "home": "/srv/buildfarm",
+    "index": "company/base",
+    "upstream": "https://index.example/simple",
+    "glibc": "2.28",
+    "recipes": "recipes",
+    "jobs": "4",
+    "lease": "60",
+    "isolation": "bubblewrap",
+    "crash_at": "list",
+}
 
 _CHECKS: Mapping[str, Callable[[object], object]] = {
     "home": _path,

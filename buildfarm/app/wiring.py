@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uv
-from rich.console import Console
-from rich.text import Text
 
+from buildfarm.adapters.git_source import GitSources
 from buildfarm.adapters.host import bubblewrap, environments, interpreters, tools
-from buildfarm.adapters.host.environments import Refused
+from buildfarm.adapters.host.apt import Apt
+from buildfarm.adapters.host.crates import CargoCrates
+from buildfarm.adapters.host.environments import FLOORS, Refused
+from buildfarm.adapters.host.packages import AptPackages
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.host.toolchain import HostToolchain
 from buildfarm.adapters.log import FileLog
@@ -33,14 +34,16 @@ from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.adapters.upstream import open_upstream
+from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
 from buildfarm.app.settings import Settings
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import Environment, Job
 from buildfarm.model.target import Target
-from buildfarm.ports import Log, Progress, Report, Runner
+from buildfarm.ports import Log, Report, Runner
 from buildfarm.steps.build import HOOK_VERSION
+from buildfarm.steps.graft import GRAFT_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Site:
     log: Log
     owners: LocalOwners
     warm: Callable[[Iterable[Job]], None]
+    screen: Screen
 
     @property
     def lanes(self) -> frozenset[str]:
@@ -62,7 +66,8 @@ class Site:
     @property
     def fingerprints(self) -> frozenset[str]:
         """What this machine has, for building and for testing."""
-        return frozenset(each for env in self.farm.environments for each in (env.fingerprint, env.test_fingerprint))
+        prints = ((env.fingerprint, env.system_fingerprint, env.test_fingerprint) for env in self.farm.environments)
+        return frozenset(each for of_one in prints for each in of_one)
 
     @contextmanager
     def owner(self) -> Iterator[str]:
@@ -72,38 +77,35 @@ class Site:
             yield name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What was found here: its interpreters, the environments that they make, and those that cannot be built for."""
+
+    interpreters: tuple[interpreters.Interpreter, ...]
+    environments: tuple[Environment, ...]
+    refused: tuple[Refused, ...]
+
+
 @contextmanager
-def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
-    """Build the object graph; raises ``FarmError`` where this machine cannot serve."""
+def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | None = None) -> Iterator[Site]:
+    """Build the object graph, with news going to ``screen`` (default: lines on standard error).
+
+    Raises ``FarmError`` where this machine cannot serve.
+    """
     home, crash = settings.home, crash_at(settings.crash_at)
     _make(home)
-    report = progress_lines(Console(stderr=True))
-    config = _pip_config(settings, environ)
-    found = interpreters.discover(environ.get("PATH", os.defpath), Path.home(), home / "cache" / "interpreters.json")
-    offered, refused = environments.host_environments(found, floor=settings.floor)
-    store = LocalStore(home / "store", crash)
-    with open_upstream(config) as upstream:
+    screen = screen or Lines(Messages())
+    config = pip_config(settings, environ)
+    machine = look(settings, environ, home / "cache" / "interpreters.json")
+    toolchain = toolchain_of(settings, environ, machine, screen.report)
+    store, owners, bell = LocalStore(home / "store", crash), LocalOwners(home), MemoryBell()
+    tree, log = FileTree(home / "index", store.path, crash), ToldLog(FileLog(home / "logs"), screen)
+    for place in (store, tree):
+        place.sweep()
+    runner = HostRunner(home, store, toolchain.provide, _bubblewrap(settings, environ))
+    with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
         configured = places(config, upstream, home / "cache" / "pages")
-        wheels = UpstreamSources(configured, upstream, store)
-        sources = UpstreamSources(_upstream(settings, configured), upstream, store)
-        ledger = Ledger(
-            f"sqlite:///{home / 'ledger.db'}", term=settings.lease, folder=home / "owners.locks", crash=crash
-        )
-        owners, bell = LocalOwners(home), MemoryBell()
-        toolchain = HostToolchain(
-            home=home,
-            interpreters=found,
-            interpreter=_own(found),
-            uv=uv.find_uv_bin(),
-            uv_arguments=(),
-            environ=_fetching(environ, config),
-            report=report,
-        )
-        bwrap = _bubblewrap(settings, environ)
-        tree = FileTree(home / "index", store.path, crash)
-        for place in (store, tree):
-            place.sweep()
-        runner = HostRunner(home, store, toolchain.provide, bwrap)
+        git = GitSources(home / "cache" / "git", _for_git(environ, config), screen.report)
         farm = Coordinator(
             requests=ledger.requests,
             jobs=ledger.jobs,
@@ -112,45 +114,93 @@ def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
             events=ledger.events,
             rendering=ledger.rendering,
             store=store,
-            sources=sources,
-            resolver=UvResolver(
-                uv.find_uv_bin(),
-                config=config,
-                indexes=home / "index",
-                sources=wheels,
-                interpreter=lambda environment: _executable(found, environment),
-                environ=environ,
+            sources=UpstreamSources(_upstream(settings, configured), upstream, store, git),
+            resolver=_resolver(settings, environ, machine, UpstreamSources(configured, upstream, store, git)),
+            packages=AptPackages(
+                apt=Apt(home=home / "cache" / "apt", environ=environ, report=screen.report), store=store
             ),
+            crates=_crates(settings, environ, store, toolchain),
             tree=tree,
             bell=bell,
             owners=owners,
-            environments=(*offered, *(_lacking(each, settings) for each in refused)),
+            environments=(*machine.environments, *(_lacking(each, settings) for each in machine.refused)),
             clock=_clock,
-            tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION},
-            report=report,
+            floors=FLOORS if settings.origins["glibc"] == "default" else (),
+            tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION, "buildfarm-graft": GRAFT_VERSION},
+            report=screen.report,
         )
-        log = FileLog(home / "logs")
         workplace = Workplace(
-            claims=ledger.claims,
+            claims=ToldClaims(ledger.claims, screen),
             runner=runner,
             store=store,
             log=log,
             bell=bell,
-            report=report,
+            report=screen.report,
             quit_=threading.Event().is_set,
             beat=settings.lease / 3,
         )
-        try:
-            yield Site(
-                farm=farm,
-                workplace=workplace,
-                runner=runner,
-                log=log,
-                owners=owners,
-                warm=toolchain.warm,
-            )
-        finally:
-            ledger.database.close()
+        yield Site(
+            farm=farm,
+            workplace=workplace,
+            runner=runner,
+            log=log,
+            owners=owners,
+            warm=toolchain.warm,
+            screen=screen,
+        )
+
+
+def _resolver(settings: Settings, environ: Mapping[str, str], machine: Machine, wheels: UpstreamSources) -> UvResolver:
+    return UvResolver(
+        uv.find_uv_bin(),
+        config=pip_config(settings, environ),
+        indexes=settings.home / "index",
+        sources=wheels,
+        interpreter=lambda environment: _executable(machine.interpreters, environment),
+        environ=environ,
+    )
+
+
+def _crates(settings: Settings, environ: Mapping[str, str], store: LocalStore, toolchain: HostToolchain) -> CargoCrates:
+    return CargoCrates(
+        home=settings.home / "cache" / "cargo",
+        store=store,
+        prefix=lambda job: toolchain.unpacked(job.packages, job.target),
+        config=Path.home() / ".cargo" / "config.toml",
+        environ=environ,
+        report=toolchain.report,
+    )
+
+
+def look(settings: Settings, environ: Mapping[str, str], cache: Path) -> Machine:
+    """Look at this machine; makes nothing but ``cache``, the file of what its interpreters answered."""
+    found = interpreters.discover(environ.get("PATH", os.defpath), Path.home(), cache)
+    offered, refused = environments.host_environments(found, floor=settings.floor)
+    return Machine(interpreters=found, environments=offered, refused=refused)
+
+
+def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machine, report: Report) -> HostToolchain:
+    """What sessions on this machine are given, made when it is first asked for; ``FarmError`` if nothing can run it."""
+    return HostToolchain(
+        home=settings.home,
+        interpreters=machine.interpreters,
+        interpreter=_own(machine.interpreters),
+        uv=uv.find_uv_bin(),
+        uv_arguments=(),
+        environ=fetching(settings, environ),
+        report=report,
+        store=LocalStore(settings.home / "store"),
+    )
+
+
+@contextmanager
+def _open_ledger(settings: Settings, crash: Callable[[str], None]) -> Iterator[Ledger]:
+    home = settings.home
+    ledger = Ledger(f"sqlite:///{home / 'ledger.db'}", term=settings.lease, folder=home / "owners.locks", crash=crash)
+    try:
+        yield ledger
+    finally:
+        ledger.database.close()
 
 
 def crash_at(point: str) -> Callable[[str], None]:
@@ -163,21 +213,6 @@ def crash_at(point: str) -> Callable[[str], None]:
             sys.stderr.write(f"crash point {passed}\n")
 
     return crash
-
-
-def progress_lines(console: Console) -> Report:
-    """Plain lines that name job and step, with the seconds since the start."""
-    began, lock = time.monotonic(), threading.Lock()
-
-    def report(progress: Progress) -> None:
-        line = Text(f"{time.monotonic() - began:6.1f}s  ", style="dim")
-        line.append(f"{progress.step:10}", style="bold")
-        line.append(f" {progress.job}  " if progress.job else " ")
-        line.append(progress.message, style="dim")
-        with lock:
-            console.print(line, soft_wrap=True, highlight=False)
-
-    return report
 
 
 def _make(home: Path) -> None:
@@ -194,7 +229,7 @@ def _clock() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _pip_config(settings: Settings, environ: Mapping[str, str]) -> PipConfig:
+def pip_config(settings: Settings, environ: Mapping[str, str]) -> PipConfig:
     """The machine's own pip configuration, with ``upstream`` of the settings as its index where that is a URL."""
     found = dict(environ)
     if "://" in settings.upstream:
@@ -213,8 +248,14 @@ def _upstream(settings: Settings, configured: tuple[Place, ...]) -> tuple[Place,
     return configured
 
 
-def _fetching(environ: Mapping[str, str], config: PipConfig) -> dict[str, str]:
+def _for_git(environ: Mapping[str, str], config: PipConfig) -> Mapping[str, str]:
+    """Variables for git, which trusts what pip trusts where nobody told it otherwise."""
+    return {"GIT_SSL_CAINFO": config.cert, **environ} if config.cert else environ
+
+
+def fetching(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """Variables for programs that fetch something: the machine's own, and what pip is configured to, in uv's words."""
+    config = pip_config(settings, environ)
     told = {
         "SSL_CERT_FILE": config.cert,
         "UV_DEFAULT_INDEX": next(iter(config.indexes), ""),

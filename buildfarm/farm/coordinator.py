@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from buildfarm.model.job import Environment
 from buildfarm.ports import (
     Bell,
+    Crates,
     Events,
     Jobs,
     Learning,
     Locks,
     Owners,
+    Packages,
     Rendering,
     Report,
     Requests,
@@ -26,7 +28,10 @@ from buildfarm.ports import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinator:
-    """``clock`` gives the time of a publication, as PEP 700 has it; ``tools`` are those that make bytes."""
+    """``clock`` gives the time of a publication, as PEP 700 has it; ``tools`` are those that make bytes.
+
+    ``floors`` are the glibc floors, in order, that system packages may raise a target to; none if the site names one.
+    """
 
     requests: Requests
     jobs: Jobs
@@ -37,10 +42,13 @@ class Coordinator:
     store: Store
     sources: Sources
     resolver: Resolver
+    packages: Packages
+    crates: Crates
     tree: Tree
     bell: Bell
     owners: Owners
     environments: tuple[Environment, ...]
     clock: Callable[[], str]
     tools: Mapping[str, str] = field(default_factory=dict)
+    floors: tuple[tuple[int, int], ...] = ()
     report: Report = no_report

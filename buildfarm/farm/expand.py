@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from packaging.version import Version
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.resolve import look_up, resolve
+from buildfarm.farm.packages import pin_packages
+from buildfarm.farm.resolve import look_up, resolve, with_bytes
 from buildfarm.model.facts import Facts, KnownSource, KnownWheel
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
@@ -27,6 +29,7 @@ def expand(farm: Coordinator, request: BuildRequest) -> Plan:
 
 def preview(farm: Coordinator, request: BuildRequest) -> Plan:
     """The plan of a request that nobody submitted: nothing is inserted, and what was built before is planned anew."""
+    request = replace(request, recipes=tuple(with_bytes(farm, each) for each in request.recipes))
     return expand_plan(request, gather(farm, request, look_up(farm, request)))
 
 
@@ -46,6 +49,8 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         failed=farm.learning.failed(request.id),
         published=_published(farm.events.publications(request.index, frozenset({"published"}))),
         last=farm.learning.last(names),
+        packages=pin_packages(farm, request),
+        floors=farm.floors,
     )
 
 

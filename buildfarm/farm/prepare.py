@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.patches import stored
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.job import BuildJob, Input, Lock, SourcePin, TestJob
 from buildfarm.model.target import Target
 from buildfarm.ports import JobRow, Progress
+from buildfarm.steps.crates import locked_crates
 from buildfarm.verify.wheelfile import read_wheel
 
 
@@ -56,7 +59,9 @@ def _build_inputs(
         }
     )
     lock = _locked(farm, key, requirements, job, index)
-    return (_source(farm, job.source), *_wheelhouse(farm, lock)), requirements
+    packages = (Input(role="package", artifact=farm.packages.fetch(package)) for package in job.packages)
+    patches = (Input(role="patch", artifact=patch) for patch in stored(farm, job.part.patches))
+    return (_source(farm, job.source), *patches, *_wheelhouse(farm, lock), *packages, *_crates(farm, job)), requirements
 
 
 def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
@@ -76,14 +81,16 @@ def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
 
 def _for_an_extra(requirement: str, target: Target) -> bool:
     """Whether only an extra asks for it (PEP 508): such a list may be long, and name what no index has."""
+    python = "{}.{}".format(*target.python)
     try:
         marker = Requirement(requirement).marker
-    except InvalidRequirement:  # the resolver says so
+        return (
+            "extra" in str(marker)
+            and marker is not None
+            and not marker.evaluate({"extra": "", "python_version": python})
+        )
+    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):  # the resolver says so
         return False
-    python = "{}.{}".format(*target.python)
-    return (
-        "extra" in str(marker) and marker is not None and not marker.evaluate({"extra": "", "python_version": python})
-    )
 
 
 def _locked(farm: Coordinator, key: str, requirements: tuple[str, ...], job: BuildJob | TestJob, index: str) -> Lock:
@@ -104,6 +111,15 @@ def _locked(farm: Coordinator, key: str, requirements: tuple[str, ...], job: Bui
 
 def _wheelhouse(farm: Coordinator, lock: Lock) -> tuple[Input, ...]:
     return tuple(Input(role="wheelhouse", artifact=farm.resolver.fetch(wheel)) for wheel in lock.wheels)
+
+
+def _crates(farm: Coordinator, job: BuildJob) -> tuple[Input, ...]:
+    """What cargo needs, where that is among the system packages; the source's own lock says what that is."""
+    if not any(each.name.startswith("cargo") for each in job.packages):
+        return ()
+    with farm.store.open(job.source.artifact.sha256) as source:
+        crates = locked_crates(job.source.artifact.name, source)
+    return tuple(Input(role="crate", artifact=each) for each in farm.crates.fetch(crates, job))
 
 
 def _source(farm: Coordinator, pin: SourcePin) -> Input:

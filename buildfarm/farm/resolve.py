@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from posixpath import basename
+from urllib.parse import unquote, urldefrag, urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.patches import after_patches, keep_patches
 from buildfarm.model.errors import RecipeError, Unavailable
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import GitSource, PathSource, Recipe, SdistSource, Track, UrlSource
 from buildfarm.ports import Offer, Progress, Resolution
+from buildfarm.steps.archive import SUFFIXES
 
 Versions = Mapping[str, KnownSource | Reason] | Reason
 
@@ -31,7 +34,8 @@ def resolve(farm: Coordinator, request: BuildRequest) -> Resolution:
 
 
 def with_bytes(farm: Coordinator, recipe: Recipe) -> Recipe:
-    """The recipe with the digest of its source, where that is a local one that can be read."""
+    """The recipe with the digests of its patches and of its source, where that is a local one that can be read."""
+    recipe = keep_patches(farm, recipe)
     if not isinstance(recipe.source, PathSource):
         return recipe
     try:
@@ -50,33 +54,36 @@ def look_up(farm: Coordinator, request: BuildRequest) -> Resolution:
 
 def _of_recipe(farm: Coordinator, recipe: Recipe) -> Versions:
     try:
-        match recipe.source:
-            case SdistSource():
-                return _of_sdists(farm, recipe, recipe.source)
-            case PathSource():
-                version, source = farm.sources.local(recipe)
-                return {version or _single(recipe): source}
-            case UrlSource():
-                return {_single(recipe): _fetch(farm, recipe.name, _offer(recipe.source), recipe.source.sha256)}
-            case GitSource():
-                raise Unavailable(
-                    Reason(
-                        code="git",
-                        message=f"{recipe.name} comes from git, which this version of buildfarm does not fetch yet.",
-                        advice="Use its sdist, or a URL with a hash.",
-                    )
-                )
+        recipe = keep_patches(farm, recipe)
+        return {
+            version: source if isinstance(source, Reason) else after_patches(farm, recipe, version, source)
+            for version, source in _unpatched(farm, recipe).items()
+        }
     except Unavailable as unavailable:
         return unavailable.reason
     except RecipeError as error:
         return Reason(code="source", message=str(error))
 
 
-def _of_sdists(farm: Coordinator, recipe: Recipe, source: SdistSource) -> Versions:
+def _unpatched(farm: Coordinator, recipe: Recipe) -> Mapping[str, KnownSource | Reason]:
+    match recipe.source:
+        case SdistSource():
+            return _of_sdists(farm, recipe, recipe.source)
+        case PathSource():
+            version, source = farm.sources.local(recipe)
+            return {version or _single(recipe): source}
+        case UrlSource():
+            return {_single(recipe): _fetch(farm, recipe.name, _of_url(recipe.source), recipe.source.sha256)}
+        case GitSource():
+            version = _single(recipe)
+            return {version: _fetch(farm, recipe.name, _of_git(recipe, recipe.source, version), "")}
+
+
+def _of_sdists(farm: Coordinator, recipe: Recipe, source: SdistSource) -> Mapping[str, KnownSource | Reason]:
     pinned = {version: each for (_, version), each in farm.locks.pinned([recipe.name]).items()}
     exact = _exact(recipe)
-    if exact and all(version in pinned for version in exact):
-        return {version: _checked(recipe, version, pinned[version], source) for version in exact}
+    if exact and all(version in pinned and _admits(source, version, pinned[version]) for version in exact):
+        return {version: pinned[version] for version in exact}
     farm.report(Progress(job=recipe.name, step="prepare", message="asking upstream for its releases"))
     offers = {str(Version(version)): offer for version, offer in farm.sources.releases(recipe.name).items()}
     if not offers:
@@ -101,18 +108,8 @@ def _of_offer(
     pinned: KnownSource | None,
     source: SdistSource,
 ) -> KnownSource | Reason:
-    if pinned is not None:
-        changed = offer is not None and offer.sha256 and offer.sha256 != pinned.pin.artifact.sha256
-        if changed and offer is not None and offer.filename == pinned.pin.artifact.name:
-            return Reason(
-                code="hash",
-                message=(
-                    f"{offer.filename} changed upstream: it was sha256:{pinned.pin.artifact.sha256} when it was first "
-                    f"pinned, now it is sha256:{offer.sha256}."
-                ),
-                advice="A release's file never changes honestly: find out why before you build it.",
-            )
-        return _checked(recipe, version, pinned, source)
+    if pinned is not None and _admits(source, version, pinned):
+        return _changed(recipe, version, offer, pinned) if version not in source.hashes else pinned
     if offer is None:
         return Reason(
             code="unknown-version",
@@ -121,9 +118,33 @@ def _of_offer(
         )
     try:
         known = _fetch(farm, recipe.name, offer, source.hashes.get(version, ""))
-        return farm.locks.pin(recipe.name, version, known)
     except Unavailable as unavailable:
         return unavailable.reason
+    # The hash in a recipe is reviewed, so it counts more than a pin; that stays, for recipes that say nothing.
+    return known if pinned is not None else farm.locks.pin(recipe.name, version, known)
+
+
+def _admits(source: SdistSource, version: str, known: KnownSource) -> bool:
+    """Whether the recipe names no hash for the version, or this one."""
+    return source.hashes.get(version, "").removeprefix("sha256:") in ("", known.pin.artifact.sha256)
+
+
+def _changed(recipe: Recipe, version: str, offer: Offer | None, pinned: KnownSource) -> KnownSource | Reason:
+    """The pin, unless upstream offers other bytes now and the recipe does not say which."""
+    first = pinned.pin.artifact
+    if offer is None or offer.filename != first.name or offer.sha256 in ("", first.sha256):
+        return pinned
+    return Reason(
+        code="hash",
+        message=(
+            f"{offer.filename} changed upstream: it was sha256:{first.sha256} when it was first pinned, "
+            f"now it is sha256:{offer.sha256}."
+        ),
+        advice=(
+            f"A release's file never changes honestly: find out why. Then name the one to build in the recipe of "
+            f'{recipe.name}: `source: {{sdist: {{"{version}": "sha256:…"}}}}`.'
+        ),
+    )
 
 
 def _fetch(farm: Coordinator, name: str, offer: Offer, hash_: str) -> KnownSource:
@@ -132,20 +153,6 @@ def _fetch(farm: Coordinator, name: str, offer: Offer, hash_: str) -> KnownSourc
     artifact = farm.sources.fetch(offer.origin, offer.filename, wanted)
     known = farm.sources.look(artifact)
     return replace(known, pin=replace(known.pin, origin=offer.origin))
-
-
-def _checked(recipe: Recipe, version: str, known: KnownSource, source: SdistSource) -> KnownSource | Reason:
-    written = source.hashes.get(version, "").removeprefix("sha256:")
-    if not written or written == known.pin.artifact.sha256:
-        return known
-    return Reason(
-        code="hash",
-        message=(
-            f"{recipe.name} {version}: the recipe says sha256:{written}, the pinned {known.pin.artifact.name} is "
-            f"sha256:{known.pin.artifact.sha256}."
-        ),
-        advice="Find out which is right, then write that one.",
-    )
 
 
 def _pythons(farm: Coordinator) -> tuple[str, ...]:
@@ -199,5 +206,20 @@ def _single(recipe: Recipe) -> str:
     return exact[0]
 
 
-def _offer(source: UrlSource) -> Offer:
-    return Offer(filename=basename(source.url.partition("#")[0].partition("?")[0]), origin=source.url)
+def _of_url(source: UrlSource) -> Offer:
+    """The file at a URL, named by the last part of its path, or else by the URL's fragment."""
+    parts = urlsplit(source.url)
+    names = (basename(unquote(parts.path)), basename(unquote(parts.fragment)))
+    name = next((name for name in names if name.endswith(SUFFIXES)), "")
+    if not name:
+        raise RecipeError(
+            f"{source.url} does not end with the name of an archive ({' '.join(SUFFIXES)}). "
+            f"If it leads to one, append the name: {urldefrag(source.url).url}#NAME-1.0.tar.gz"
+        )
+    return Offer(filename=name, origin=source.url)
+
+
+def _of_git(recipe: Recipe, source: GitSource, version: str) -> Offer:
+    return Offer(
+        filename=f"{recipe.name.replace('-', '_')}-{version}.tar.gz", origin=f"git+{source.git}@{source.commit}"
+    )

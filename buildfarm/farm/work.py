@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,8 +90,11 @@ def _heart(place: Workplace, lease: Lease) -> Iterator[_Heart]:
 def _outcome(lease: Lease, bench: Bench, heart: _Heart) -> Outcome:
     try:
         outcome = attempt(lease, bench)
-    except (FarmError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - no package may end a worker, and no job may be lost with one
         # The farm's fault, not the package's: tried again, up to the limit.
-        bench.sink(f"== lost: {error}\n".encode())
-        return Lost(message=str(error))
+        foreseen = isinstance(error, FarmError | OSError)
+        message = str(error) if foreseen else f"a fault of buildfarm itself, {type(error).__name__}: {error}"
+        with suppress(OSError):  # the log may be what cannot be written
+            bench.sink(f"== lost: {message}\n{'' if foreseen else traceback.format_exc()}".encode())
+        return Lost(message=message)
     return Cancelled() if isinstance(outcome, HandedBack) and heart.last is Beat.CANCEL else outcome

@@ -21,6 +21,8 @@ Plain = Any  # None | bool | int | float | str | list[Plain] | dict[str, Plain]
 
 def to_plain(value: object) -> Plain:
     """A frozen value as JSON types: dataclasses become objects without their defaults, tuples and sets become lists."""
+    if type(value) is str:  # most values are; asking for the rest costs more than the rest of planning
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: to_plain(getattr(value, field.name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from buildfarm.model.job import Environment, SourcePin
 from buildfarm.model.outcome import Reason
+from buildfarm.model.system import SystemPackage
 from buildfarm.model.wheel import Artifact
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
@@ -42,7 +43,8 @@ class Facts:
     ``versions``: recipe name → the exact versions its request stands for; ``sources``: (name, version) → its source,
     or the reason why there is none; ``wheels``: key of a build job → its wheel; ``failed``: keys of jobs that ended
     badly; ``published``: (name, version) → wheels on the request's index; ``last``: name → the wheel of the project
-    that was verified last.
+    that was verified last; ``packages``: names of system packages → exactly what they stand for; ``floors``: higher
+    glibc floors, in order, that a target may be raised to for the sake of its system packages (PEP 600).
     """
 
     environments: tuple[Environment, ...] = ()
@@ -54,3 +56,5 @@ class Facts:
     failed: frozenset[str] = frozenset()
     published: Mapping[tuple[str, str], tuple[KnownWheel, ...]] = field(default_factory=dict)
     last: Mapping[str, KnownWheel] = field(default_factory=dict)
+    packages: Mapping[tuple[str, ...], tuple[SystemPackage, ...] | Reason] = field(default_factory=dict)
+    floors: tuple[tuple[int, int], ...] = ()

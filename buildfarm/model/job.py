@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from buildfarm.model.canonical import digest
 from buildfarm.model.recipe import Build, Limits, Patch, Recipe, Repair, System, Test, Verify
+from buildfarm.model.system import SystemPackage
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 
@@ -39,7 +40,8 @@ class Environment:
 
     ``target`` is the lowest floor that it reaches; ``definition`` is what it is made of (never what an image's id
     happens to be), and its digest enters the keys; ``test_definition`` is the part of it that a test sees. ``lacks``
-    says why nothing can be built in it now, and what would help; empty where something can.
+    says why nothing can be built in it now, and what would help; empty where something can. ``release`` is the
+    distribution that its system packages are of; it counts where there are some.
     """
 
     name: str
@@ -51,11 +53,17 @@ class Environment:
     services: bool = False
     system: tuple[str, ...] = ()
     lacks: str = ""
+    release: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Digest of the definition."""
         return digest(self.definition)
+
+    @property
+    def system_fingerprint(self) -> str:
+        """Digest of the definition with the release, for jobs with system packages."""
+        return digest({**self.definition, "release": self.release})
 
     @property
     def test_fingerprint(self) -> str:
@@ -91,7 +99,8 @@ class BuildPart:
 class BuildJob:
     """One wheel to build, all pinned.
 
-    ``needs`` maps the name of a build requirement to the key of the build job that makes it. Outside the key, because
+    ``needs`` maps the name of a build requirement to the key of the build job that makes it; ``packages`` are the exact
+    system packages that it sees, which enter the key where there are some. Outside the key, because
     the source decides them or they do not reach the bytes: ``limits``; ``native`` and ``cxx``, what the source holds;
     ``requires``, the static build requirements after the recipe's edit; ``backend`` (PEP 517); ``build_tag`` (PEP 427;
     0: none); ``extensions``, the extension modules of the project's last good release (0: unknown).
@@ -106,6 +115,7 @@ class BuildJob:
     tools: Mapping[str, str] = field(default_factory=dict)
     generation: int = 1
     needs: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[SystemPackage, ...] = ()
     limits: Limits = Limits()
     native: bool = True
     cxx: bool = False
@@ -129,6 +139,7 @@ class BuildJob:
                 "tools": self.tools,
                 "generation": self.generation,
                 "needs": self.needs,
+                **self._system,
             }
         )
 
@@ -140,7 +151,16 @@ class BuildJob:
     @property
     def fingerprint(self) -> str:
         """What a worker must have to take the job: the digest of the environment's definition."""
-        return self.environment.fingerprint
+        return self.environment.system_fingerprint if self.packages else self.environment.fingerprint
+
+    @property
+    def _system(self) -> Mapping[str, object]:
+        if not self.packages:
+            return {}
+        return {
+            "release": self.environment.release,
+            "packages": [(each.manager, each.name, each.version, each.artifact.sha256) for each in self.packages],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +213,13 @@ Job = BuildJob | TestJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """Exact wheels for one job, in the order of their names: the file and where to fetch it."""
+    """Exact wheels for one job, in the order of their names: the file and where to fetch it.
+
+    Or, for a set of names of system packages, the exact packages.
+    """
 
     wheels: tuple[LockedWheel, ...] = ()
+    packages: tuple[SystemPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +234,7 @@ class LockedWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An artifact that a job needs in its session, by role: source, wheelhouse, or wheel."""
+    """An artifact that a job needs in its session, by role: source, patch, wheelhouse, wheel, or package."""
 
     role: str
     artifact: Artifact

@@ -33,6 +33,13 @@ class Reason:
     lines: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
 
+    @property
+    def sentence(self) -> str:
+        """Message and advice, one after the other."""
+        if not self.advice:
+            return self.message
+        return f"{self.message.rstrip('.')}. {self.advice[0].upper()}{self.advice[1:]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:

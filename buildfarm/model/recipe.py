@@ -185,7 +185,8 @@ AUTO_IMPORTS = Test(imports=("auto",))
 class Override:
     """Changes for the targets that a glob over build identifiers selects; a part that is None stays as it is.
 
-    ``skip`` is the reason for which the tests are left out there.
+    ``skip`` is the reason for which the tests are left out there. ``written`` are the paths that its author wrote in
+    its parts (``build.env``): the rest of those parts stays as it is (``model.overlay``).
     """
 
     select: str
@@ -197,6 +198,7 @@ class Override:
     limits: Limits | None = None
     tests: tuple[Test, ...] | None = None
     skip: str | None = None
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from buildfarm.model.job import Environment
 from buildfarm.model.recipe import Limits
+from buildfarm.model.system import SystemPackage
 from buildfarm.model.wheel import Artifact
 
 
@@ -26,7 +27,8 @@ OLDEST_EPOCH = 315532800
 class SessionSpec:
     """What to open: for which attempt of which owner, in which environment, under which limits.
 
-    ``epoch`` is SOURCE_DATE_EPOCH in seconds; ``cxx`` asks for a C++ tool-chain that is ready.
+    ``epoch`` is SOURCE_DATE_EPOCH in seconds; ``cxx`` asks for a C++ tool-chain that is ready; ``packages`` are the
+    system packages that a build sees, their files in the store.
     """
 
     attempt: str
@@ -36,6 +38,7 @@ class SessionSpec:
     limits: Limits = Limits()
     epoch: int = OLDEST_EPOCH
     cxx: bool = False
+    packages: tuple[SystemPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +109,30 @@ class Ended(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """How much was used of what is bounded, and the limit: both in bytes, processes or seconds; and how we know."""
+
+    used: float
+    limit: float
+    measured: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """A command that has ended: how, its exit code (negative: the signal that killed it), and its last lines."""
+    """A command that has ended: how, its exit code (negative: the signal that killed it), and its last lines.
+
+    ``memory`` (bytes) is the most that all its processes were seen to use at once, ``cpu`` the seconds of processor
+    time of all of them; ``excess`` tells more of a limit that was broken.
+    """
 
     command: Command
     ended: Ended
     exit_code: int
     seconds: float
     tail: tuple[str, ...] = ()
+    memory: int = 0
+    cpu: float = 0.0
+    excess: Excess | None = None
 
     @property
     def ok(self) -> bool:
@@ -123,10 +142,14 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """An archive to be unpacked into a session, its single top folder stripped; ``only`` selects paths below that."""
+    """An archive to be unpacked into a session, its single top folder stripped; ``only`` selects paths below that.
+
+    ``patches`` are applied before, in order.
+    """
 
     artifact: Artifact
     only: tuple[str, ...] = ()
+    patches: tuple[Artifact, ...] = ()
 
 
 Content = bytes | Artifact | Archive

@@ -12,6 +12,8 @@ from buildfarm.model.wheel import Artifact
 class SystemPackage:
     """One package of a system's package manager, exact; ``source`` is its source package, ``origin`` where it comes
     from: a URL or an absolute path.
+
+    ``floor`` is the glibc that its shared libraries need; (0, 0) where it has none that a wheel could be linked with.
     """
 
     manager: str
@@ -21,6 +23,7 @@ class SystemPackage:
     source: str
     artifact: Artifact
     origin: str
+    floor: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,12 @@ class SeenPackage:
     package: SystemPackage
     libraries: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Crate:
+    """A package of Rust, exact; ``sha256`` is of its file."""
+
+    name: str
+    version: str
+    sha256: str

@@ -41,13 +41,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One result of one verify rule. ``subject`` is the member of the wheel it is about, or empty."""
+    """One result of one verify rule. ``subject`` is the member of the wheel it is about, or empty; ``relaxed`` is the
+    reason for which a recipe makes a warning of an error, or empty.
+    """
 
     rule: str
     severity: Severity
     message: str
     subject: str = ""
     advice: str = ""
+    relaxed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

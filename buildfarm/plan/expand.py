@@ -15,6 +15,7 @@ from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Goal, Later, LeftOut, Plan
 from buildfarm.model.recipe import Recipe, Test
 from buildfarm.model.wheel import Artifact, tags_of
+from buildfarm.plan.ground import ground, installed
 from buildfarm.plan.needs import Earlier, later, left_out, name_of, needs, ordered
 from buildfarm.plan.resolve import Resolved, resolve
 from buildfarm.plan.select import incapable, select
@@ -53,12 +54,12 @@ def expand(request: BuildRequest, facts: Facts) -> Plan:
 def _project(recipe: Recipe, request: BuildRequest, facts: Facts, earlier: Earlier) -> Iterator[Item]:
     versions = facts.versions.get(recipe.name, ())
     if isinstance(versions, Reason):
-        yield LeftOut(project=recipe.name, version="", target="*", reason=_sentence(versions))
+        yield LeftOut(project=recipe.name, version="", target="*", reason=versions.sentence)
         return
     for version in versions:
         source = facts.sources.get((recipe.name, version))
         if isinstance(source, Reason):
-            yield LeftOut(project=recipe.name, version=version, target="*", reason=_sentence(source))
+            yield LeftOut(project=recipe.name, version=version, target="*", reason=source.sentence)
         elif source is not None:
             yield from _version(recipe, version, source, request, facts, earlier)
 
@@ -66,7 +67,8 @@ def _project(recipe: Recipe, request: BuildRequest, facts: Facts, earlier: Earli
 def _version(
     recipe: Recipe, version: str, source: KnownSource, request: BuildRequest, facts: Facts, earlier: Earlier
 ) -> Iterator[Item]:
-    wanted, unselected = select(recipe, request.targets, source.requires_python, facts.environments)
+    grounds = [_ground(recipe, version, environment, facts) for environment in facts.environments]
+    wanted, unselected = select(recipe, request.targets, source.requires_python, grounds)
     for out in unselected:
         yield LeftOut(project=recipe.name, version=version, target=out.target, reason=out.reason)
     drafts: list[_Draft] = []
@@ -85,6 +87,11 @@ def _version(
     drafts.sort(key=lambda draft: (_leads_for(draft), draft.job.target.python, draft.job.target.abi))
     for _, group in groupby(drafts, key=_leads_for):
         yield from _group(list(group), request, facts)
+
+
+def _ground(recipe: Recipe, version: str, environment: Environment, facts: Facts) -> Environment:
+    system = resolve(recipe, version, environment.target).part.system
+    return ground(environment, installed(system, environment, facts), facts)
 
 
 def _leads_for(draft: _Draft) -> str:
@@ -163,6 +170,7 @@ def _test(draft: _Draft, wheel: Artifact, tests: tuple[Test, ...], request: Buil
 def _draft(
     recipe: Recipe, version: str, source: KnownSource, environment: Environment, resolved: Resolved, facts: Facts
 ) -> _Draft:
+    packages = installed(resolved.part.system, environment, facts)
     job = BuildJob(
         project=recipe.name,
         version=version,
@@ -172,6 +180,7 @@ def _draft(
         part=resolved.part,
         tools=facts.tools,
         generation=facts.generation,
+        packages=packages if isinstance(packages, tuple) else (),
         limits=resolved.limits,
         native=source.native,
         cxx=source.cxx,
@@ -199,9 +208,3 @@ def _build_tag(published: Iterable[KnownWheel], environment: Environment) -> int
         if environment.target.covered_by(tags_of(wheel.artifact.name))
     ]
     return 1 + max(builds) if builds else 0
-
-
-def _sentence(reason: Reason) -> str:
-    if not reason.advice:
-        return reason.message
-    return f"{reason.message.rstrip('.')}. {reason.advice[0].upper()}{reason.advice[1:]}"

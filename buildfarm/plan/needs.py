@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,6 +14,7 @@ from packaging.version import Version
 from buildfarm.model.facts import Facts, KnownSource
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Reason
+from buildfarm.model.overlay import laid
 from buildfarm.model.plan import Goal, Later, LeftOut
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.wheel import tags_of
@@ -43,7 +45,8 @@ def _required(recipe: Recipe, facts: Facts) -> set[str]:
         return set()
     sources = [facts.sources.get((recipe.name, version)) for version in versions]
     static = {name_of(text) for source in sources if isinstance(source, KnownSource) for text in source.requires}
-    edits = [recipe.build.requires, *(each.build.requires for each in recipe.overrides if each.build is not None)]
+    builds = [recipe.build, *(laid({"build": recipe.build}, each)["build"] for each in recipe.overrides)]
+    edits = [build.requires for build in builds]
     removed = set.intersection(*({canonicalize_name(name) for name in edit.remove} for edit in edits))
     return static - removed | {name_of(text) for edit in edits for text in edit.add}
 
@@ -71,10 +74,12 @@ def needs(job: BuildJob, facts: Facts, earlier: Earlier) -> dict[str, str] | Lat
 
 def _maker(name: str, job: BuildJob, earlier: Earlier) -> Goal | Later | None:
     """What the request comes to for the newest version of a build requirement that the requirement admits."""
+    if not earlier.get(name):
+        return None
     specifiers = [Requirement(text).specifier for text in job.requires if name_of(text) == name]
     admitted = [
         item
-        for item in earlier.get(name, ())
+        for item in earlier[name]
         if item.target == job.target
         and any(each.contains(item.version, prereleases=bool(each.prereleases)) for each in specifiers)
     ]
@@ -106,6 +111,7 @@ def left_out(job: BuildJob, reason: str) -> LeftOut:
     return LeftOut(project=job.project, version=job.version, target=str(job.target), reason=reason)
 
 
+@lru_cache(maxsize=4096)
 def name_of(requirement: str) -> str:
     """The normalised name (PEP 503) of the project that a requirement names; empty where it is none (PEP 508)."""
     try:

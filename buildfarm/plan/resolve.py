@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from posixpath import basename
 
 from packaging.specifiers import SpecifierSet
 
 from buildfarm.model.job import BuildPart
-from buildfarm.model.recipe import Limits, Recipe, Test
+from buildfarm.model.overlay import laid
+from buildfarm.model.recipe import GitSource, Limits, Patch, Recipe, Test
 from buildfarm.model.target import Target
 
 
@@ -23,18 +25,30 @@ class Resolved:
 
 
 def resolve(recipe: Recipe, version: str, target: Target) -> Resolved:
-    """Apply the overrides whose glob selects the target, in order; of two that change the same part the later wins."""
-    part = {name: getattr(recipe, name) for name in ("wheel", "system", "build", "repair", "verify")}
-    tests, limits, skip = recipe.tests, recipe.limits, ""
+    """Lay the overrides whose glob selects the target on the recipe, in order; of two that say the same the later
+    wins.
+    """
+    parts = {name: getattr(recipe, name) for name in ("wheel", "system", "build", "repair", "verify", "limits")}
+    tests, skip = recipe.tests, ""
     for override in recipe.overrides:
         if not fnmatchcase(str(target), override.select):
             continue
-        part.update({name: value for name in part if (value := getattr(override, name)) is not None})
+        parts = laid(parts, override)
         if override.tests is not None:
             tests, skip = override.tests, ""
-        limits = limits if override.limits is None else override.limits
         skip = skip if override.skip is None else override.skip
-    patches = tuple(
-        patch for patch in recipe.patches if SpecifierSet(patch.versions).contains(version, prereleases=True)
-    )
-    return Resolved(part=BuildPart(patches=patches, **part), tests=tests, limits=limits, skip=skip)
+    if isinstance(recipe.source, GitSource):
+        parts["build"] = replace(parts["build"], env={**_versioned(version), **parts["build"].env})
+    patches = tuple(Patch(file=basename(patch.file), sha256=patch.sha256) for patch in patches_for(recipe, version))
+    limits = parts.pop("limits")
+    return Resolved(part=BuildPart(patches=patches, **parts), tests=tests, limits=limits, skip=skip)
+
+
+def patches_for(recipe: Recipe, version: str) -> tuple[Patch, ...]:
+    """The patches that are for the version, in order."""
+    return tuple(patch for patch in recipe.patches if SpecifierSet(patch.versions).contains(version, prereleases=True))
+
+
+def _versioned(version: str) -> dict[str, str]:
+    """What tells a build its version where no ``.git`` can: to setuptools-scm and hatch-vcs, to pbr, and to PDM."""
+    return dict.fromkeys(("SETUPTOOLS_SCM_PRETEND_VERSION", "PBR_VERSION", "PDM_BUILD_SCM_VERSION"), version)

@@ -61,13 +61,12 @@ def incapable(resolved: Resolved, environment: Environment) -> str:
     wants = resolved.part
     managers = [name for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco") if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):
-        offers = f"those of {', '.join(environment.system)}" if environment.system else "none: it takes a container"
+        none = "none: it takes a container, or a Debian with apt"
+        offers = f"those of {', '.join(environment.system)}" if environment.system else none
         return f"needs system packages ({', '.join(managers)}); {environment.name} can install {offers}"
     if wants.build.compiler not in ("auto", *environment.compilers):
         offers = ", ".join(environment.compilers) or "no compiler"
         return f"wants compiler: {wants.build.compiler}; {environment.name} offers {offers}"
-    if wants.patches:
-        return "has patches, which this version of buildfarm does not apply yet"
     if wants.repair.include:
         return "has repair.include, which this version of buildfarm does not carry out yet"
     services = sorted({name for test in resolved.tests for name in test.services})

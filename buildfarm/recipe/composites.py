@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from buildfarm.recipe.fields import Field, Schema, Text
+from buildfarm.recipe.fields import Field, Schema
 from buildfarm.recipe.nodes import Kind, ListNode, MapNode, Node, Scalar
 from buildfarm.recipe.reading import Reading
 
@@ -16,9 +16,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class ListOf(Generic[T]):
-    """A list; all items are read, whatever is wrong with one."""
+    """A list; all items are read, whatever is wrong with one. A text that comes again is told, unless ``repeats``."""
 
     item: Field[T]
+    repeats: bool = False
 
     @property
     def wanted(self) -> str:
@@ -31,12 +32,23 @@ class ListOf(Generic[T]):
             reading.mismatch(node, self.wanted, listed(node))
             return None
         values = [self.item.read(item, reading) for item in node.items]
+        if not self.repeats:
+            _tell_repeats(node, values, reading)
         known = tuple(value for value in values if value is not None)
         return known if len(known) == len(values) else None
 
     def schema(self) -> Schema:
         """``array``."""
         return {"type": "array", "items": self.item.schema()}
+
+
+def _tell_repeats(node: ListNode, values: list[Any], reading: Reading) -> None:
+    seen: set[str] = set()
+    for item, value in zip(node.items, values, strict=True):
+        if isinstance(value, str) and value in seen:
+            reading.warn("duplicate", item.span, f"{value!r} is in this list already", "leave one out")
+        elif isinstance(value, str):
+            seen.add(value)
 
 
 def listed(node: Node) -> str:
@@ -71,7 +83,7 @@ class Single(Generic[T]):
 class MapOf(Generic[T]):
     """A table whose keys the author chooses, within what ``key`` admits."""
 
-    key: Text[str]
+    key: Field[str]
     item: Field[T]
 
     @property
@@ -111,13 +123,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Generic[T_co]):
-    """A table with known keys, which become the arguments of ``make``. ``check`` tells what no key can know alone."""
+    """A table with known keys, which become the arguments of ``make``. ``checks`` tell what no key can know alone."""
 
     wanted: str
     make: Callable[..., T_co]
     keys: tuple[Key, ...]
     required: tuple[str, ...] = ()
-    check: Callable[[MapNode, Reading], None] | None = None
+    checks: tuple[Callable[[MapNode, Reading], None], ...] = ()
     _by_name: Mapping[str, Key] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -126,10 +138,16 @@ class Table(Generic[T_co]):
     def read(self, node: Node, reading: Reading) -> T_co | None:
         """What ``make`` makes of the keys written; the others keep its defaults."""
         if not isinstance(node, MapNode):
-            reading.mismatch(node, f"{self.wanted}, a table of keys")
+            reading.mismatch(node, f"{self.wanted}, a table of keys", _colon(node))
             return None
         errors = reading.errors
-        written: dict[str, object] = {}
+        written = self.parts(node, reading)
+        broken = reading.errors > errors or any(value is None for value in written.values())
+        return None if broken else self.make(**written)
+
+    def parts(self, node: MapNode, reading: Reading) -> dict[str, Any]:
+        """The arguments for ``make`` that were written; None for those that are wrong."""
+        written: dict[str, Any] = {}
         for name, value in node.entries:
             if (key := self._by_name.get(name.text)) is None:
                 reading.unknown(name, self.wanted, self._by_name)
@@ -138,10 +156,9 @@ class Table(Generic[T_co]):
         for missing in (name for name in self.required if name not in node):
             wanted = self._by_name[missing].field.wanted
             reading.error("missing-key", node.start, f"{self.wanted} needs {missing!r}", f"{missing}: {wanted}")
-        if self.check is not None:
-            self.check(node, reading)
-        broken = reading.errors > errors or any(value is None for value in written.values())
-        return None if broken else self.make(**written)
+        for check in self.checks:
+            check(node, reading)
+        return written
 
     def schema(self) -> Schema:
         """``object`` without other properties."""
@@ -152,3 +169,9 @@ class Table(Generic[T_co]):
             "required": list(self.required),
             "additionalProperties": False,
         }
+
+
+def _colon(node: Node) -> str:
+    """What to do where a text looks like a key and its value with nothing between them."""
+    key, colon, value = node.text.partition(":") if isinstance(node, Scalar) else ("", "", "")
+    return f"a colon is followed by a space: '{key}: {value}'" if colon and key and value else ""

@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from unicodedata import east_asian_width
 
 from buildfarm.model.wheel import Severity
+from buildfarm.recipe.secrets import masked
 
+SECRET = "secret"  # noqa: S105 - the code of a diagnostic whose token is never shown
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as the end of a line
 _WIDEST = 120  # a longer line is cut around its caret
 _LEAD = 40
@@ -40,8 +42,10 @@ def render(diagnostic: Diagnostic, text: str) -> str:
     """The diagnostic for a person: place, message, the line of ``text``, carets under the whole token, and help."""
     span = diagnostic.span
     lines = lines_of(text)
-    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    line = masked(lines[span.line - 1]) if span.line <= len(lines) else ""
     before, token, after = _cut(line, span)
+    if diagnostic.code == SECRET:  # logs are read by more people than the file
+        token = "*" * len(token)
     number = f"{span.line:>4}"
     caret = " " * _width(before) + "^" * max(_width(token), 1)
     place = f"{diagnostic.file}:{span.line}:{span.column}"
@@ -76,8 +80,8 @@ def lines_of(text: str) -> list[str]:
 
 
 def suggestion(word: str, allowed: Iterable[str]) -> str:
-    """``did you mean 'x'?`` for the nearest of the allowed words, or empty."""
-    near = get_close_matches(word[:80], list(allowed), n=1)
+    """``did you mean 'x'?`` for the nearest of the allowed words, in whatever case, or empty."""
+    near = get_close_matches(word[:80].lower(), list(allowed), n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 
 

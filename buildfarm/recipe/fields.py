@@ -18,6 +18,7 @@ Schema = dict[str, Any]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+_LONGEST_GUESS = 200  # characters
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -36,22 +37,31 @@ class Field(Protocol[T_co]):
 
 
 class Wrong(ValueError):
-    """A text is not what it should be: a message for a person, and what would be right."""
+    """A text is not what it should be: a message for a person, what would be right, and which piece of it is wrong
+    (start and length; None: all of it).
+    """
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", piece: tuple[int, int] | None = None) -> None:
         super().__init__(message)
         self.advice = advice
+        self.piece = piece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Generic[T]):
-    """Text that ``pattern`` (if any) matches whole, and that ``make`` turns into the value or raises ``Wrong``."""
+    """Text that ``pattern`` (if any) matches whole, and that ``make`` turns into the value or raises ``Wrong``.
+
+    ``shape`` is the pattern for the JSON Schema where ``make`` has more to say than that it does not match.
+    ``guess`` turns a near miss into what was probably meant; it is offered only where it would be taken.
+    """
 
     wanted: str
     make: Callable[[str], T]
     pattern: str = ""
     example: str = ""
     advice: str = ""
+    shape: str = ""
+    guess: Callable[[str], str] | None = None
 
     def read(self, node: Node, reading: Reading) -> T | None:
         """The text's value; a bare number or truth value is told to be quoted."""
@@ -63,7 +73,8 @@ class Text(Generic[T]):
         try:
             value = self.value(node.text)
         except Wrong as wrong:
-            reading.error("value", node.span, str(wrong), wrong.advice)
+            span = node.part(*wrong.piece) if wrong.piece else node.span
+            reading.error("value", span, str(wrong), wrong.advice)
             return None
         if node.kind is not Kind.TEXT:
             message = f"{node.text} without quotes is {node.kind} to YAML; wanted: {self.wanted}"
@@ -73,15 +84,32 @@ class Text(Generic[T]):
 
     def value(self, text: str) -> T:
         """The value of a text; raises ``Wrong``."""
+        try:
+            return self._made(text)
+        except Wrong as wrong:
+            raise Wrong(str(wrong), self._meant(text) or wrong.advice, wrong.piece) from None
+
+    def _made(self, text: str) -> T:
         if "\0" in text or (self.pattern and not re.fullmatch(self.pattern, text)):
             raise Wrong(f"{text!r} is not {self.wanted}", self._advice)
         return self.make(text)
 
     def schema(self) -> Schema:
         """``string``, with the pattern anchored."""
-        pattern = {"pattern": f"^(?:{self.pattern})$"} if self.pattern else {}
+        shape = self.pattern or self.shape
+        pattern = {"pattern": f"^(?:{shape})$"} if shape else {}
         examples = {"examples": [self.example]} if self.example else {}
         return {"type": "string", **pattern, **examples}
+
+    def _meant(self, text: str) -> str:
+        meant = self.guess(text) if self.guess and len(text) < _LONGEST_GUESS else text
+        if meant == text:
+            return ""
+        try:
+            self._made(meant)
+        except Wrong:
+            return ""
+        return f"did you mean {meant!r}?"
 
     @property
     def _advice(self) -> str:
@@ -90,14 +118,15 @@ class Text(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words."""
+    """One of a few words. ``called`` names them for people where they are too many to be listed."""
 
     words: tuple[str, ...]
+    called: str = ""
 
     @property
     def wanted(self) -> str:
-        """The words."""
-        return " or ".join(self.words)
+        """The words, or their name."""
+        return self.called or " or ".join(self.words)
 
     def read(self, node: Node, reading: Reading) -> str | None:
         """The word."""
@@ -107,7 +136,10 @@ class Choice:
             return node.text
         else:
             message = f"{node.text!r} is not possible here; wanted: {self.wanted}"
-            reading.error("value", node.span, message, suggestion(node.text, self.words))
+            if self.called:
+                message = f"{node.text!r} is not {self.called}"
+            listed = f"one of: {', '.join(self.words)}" if self.called else ""
+            reading.error("value", node.span, message, f"{suggestion(node.text, self.words)} {listed}".strip())
         return None
 
     def schema(self) -> Schema:

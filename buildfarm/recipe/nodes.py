@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -58,6 +58,17 @@ class MapNode:
     def get(self, key: str) -> Node | None:
         """The value of the key, or None."""
         return next((value for name, value in self.entries if name.text == key), None)
+
+    def scalars(self, *keys: str) -> Iterator[Scalar]:
+        """The single values of the keys: the value itself, the items of a list, the values of a mapping."""
+        for key in keys:
+            below = self.get(key)
+            children: Iterable[Node] = () if below is None else (below,)
+            if isinstance(below, ListNode):
+                children = below.items
+            elif isinstance(below, MapNode):
+                children = (value for _, value in below.entries)
+            yield from (child for child in children if isinstance(child, Scalar))
 
     @property
     def start(self) -> Span:

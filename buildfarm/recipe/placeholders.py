@@ -6,41 +6,30 @@ import re
 from collections.abc import Collection, Iterable
 
 from buildfarm.recipe.diagnostic import suggestion
-from buildfarm.recipe.nodes import ListNode, MapNode, Node, Scalar
+from buildfarm.recipe.nodes import MapNode, Scalar
 from buildfarm.recipe.reading import Reading
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
 
 
-def check_build(node: MapNode, reading: Reading) -> None:
+def check_build_placeholders(node: MapNode, reading: Reading) -> None:
     """Tell every placeholder of a build part that is none; there are no services."""
-    _check(_scalars(node, ("before", "env")), (), "only a test has services", reading)
+    _check(node.scalars("before", "env"), (), "only a test has services", reading)
 
 
-def check_test(node: MapNode, reading: Reading) -> None:
-    """Tell a test that does nothing, what only a command would use, and every placeholder that is none."""
-    if "run" not in node and "imports" not in node:
-        reading.error("no-test", node.start, "a test needs 'imports' or 'run'", "imports: auto")
-    for key, _ in node.entries:
-        if "run" not in node and key.text in ("services", "sources", "files", "in"):
-            message = f"only a command uses {key.text!r}, and this test has no 'run'"
-            reading.warn("unused", key.span, message, "run: [python -m pytest]")
+def check_test_placeholders(node: MapNode, reading: Reading) -> None:
+    """Tell every placeholder of a test that is none, and every service that no placeholder is of."""
     services = node.get("services")
-    declared = [name.text for name, _ in services.entries] if isinstance(services, MapNode) else []
-    _check(_scalars(node, ("run", "files", "env")), declared, "declare it under services, with its image", reading)
-
-
-def _scalars(node: MapNode, keys: Iterable[str]) -> Iterable[Scalar]:
-    for key in keys:
-        below = node.get(key)
-        children: Iterable[Node] = ()
-        if isinstance(below, ListNode):
-            children = below.items
-        elif isinstance(below, MapNode):
-            children = (value for _, value in below.entries)
-        elif below is not None:
-            children = (below,)
-        yield from (child for child in children if isinstance(child, Scalar))
+    declared = services.entries if isinstance(services, MapNode) else ()
+    names = [name.text for name, _ in declared]
+    _check(node.scalars("run", "files", "env"), names, "declare it under services, with its image", reading)
+    if "run" not in node:
+        return
+    texts = [scalar.text for scalar in node.scalars("run", "files", "env")]
+    for name, _ in declared:
+        if not any(f"{{{name.text}." in text for text in texts):
+            advice = f"{{{name.text}.host}} and {{{name.text}.port}} in run, files or env say where it is"
+            reading.warn("unused", name.span, f"nothing in this test asks for the service {name.text!r}", advice)
 
 
 def _check(scalars: Iterable[Scalar], services: Collection[str], undeclared: str, reading: Reading) -> None:

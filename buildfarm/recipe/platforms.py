@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
+
+from packaging.specifiers import SpecifierSet
 
 from buildfarm.recipe.diagnostic import suggestion
 from buildfarm.recipe.fields import Wrong
@@ -54,7 +56,7 @@ _ABIS = tuple(
 @lru_cache(maxsize=1024)
 def platform_glob(glob: str) -> str:
     """A glob over platform tags that can match one; raises ``Wrong`` that names what is near."""
-    if any(fnmatchcase(platform, glob) for platform in PLATFORMS):
+    if matching(glob):
         return glob
     raise Wrong(f"{glob!r} matches no platform tag", _near(glob))
 
@@ -76,6 +78,36 @@ def identifier_glob(glob: str) -> str:
     else:
         advice = "for example: '*-musllinux_*', 'cp313-win_amd64'"
     raise Wrong(f"{glob!r} matches no build identifier", advice)
+
+
+@lru_cache(maxsize=1024)
+def matching(glob: str) -> frozenset[str]:
+    """The platform tags that a glob over them matches, of all that there are."""
+    return frozenset(each for each in PLATFORMS if fnmatchcase(each, glob))
+
+
+@lru_cache(maxsize=256)
+def selected(glob: str) -> frozenset[str]:
+    """The build identifiers that a glob over them selects, of all that there are."""
+    abi, _, platform = glob.partition("-")
+    if glob.count("-") == 1 and "[" not in glob:  # then its halves match apart
+        return frozenset(f"{one}-{other}" for one in _ABIS if fnmatchcase(one, abi) for other in matching(platform))
+    return frozenset(each for each in _identifiers() if fnmatchcase(each, glob))
+
+
+@lru_cache(maxsize=256)
+def wanted(python: str, globs: tuple[str, ...]) -> frozenset[str]:
+    """The build identifiers that a specifier over Pythons and globs over platforms leave, of all that there are."""
+    admitted = SpecifierSet(python)
+    versions = {f"cp{major}{minor}" for major, minor in PYTHONS if admitted.contains(f"{major}.{minor}.99")}
+    abis = [abi for abi in _ABIS if abi.rstrip("tmu") in versions]
+    platforms = frozenset(chain.from_iterable(map(matching, globs or ("*",))))
+    return frozenset(f"{abi}-{platform}" for abi in abis for platform in platforms)
+
+
+@cache
+def _identifiers() -> tuple[str, ...]:
+    return tuple(f"{abi}-{platform}" for abi in _ABIS for platform in PLATFORMS)
 
 
 def _near(glob: str) -> str:

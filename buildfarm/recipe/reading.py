@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, suggestion
@@ -12,10 +12,11 @@ MOST = 100  # errors; nobody reads more, and a hostile file shall not make us wr
 
 
 class Reading:
-    """Collects what fields tell while they read."""
+    """Collects what fields tell while they read. ``homes``: the tables that a key belongs to, by the key's name."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, homes: Mapping[str, Collection[str]] | None = None) -> None:
         self.file = file
+        self.homes = homes or {}
         self.diagnostics: list[Diagnostic] = []
         self.errors = 0
 
@@ -48,7 +49,13 @@ class Reading:
 
     def unknown(self, key: Scalar, where: str, allowed: Collection[str]) -> None:
         """The key is none of those that ``where`` (``a recipe``) can have."""
-        near = "" if self.full else suggestion(key.text, allowed)
+        name, colon, value = key.text.partition(":")
+        if colon and value and name in allowed:
+            near = f"a colon is followed by a space: '{name}: {value}'."
+        elif homes := self.homes.get(key.text):
+            near = f"it is a key of {', '.join(homes)}."
+        else:
+            near = "" if self.full else suggestion(key.text, allowed)
         advice = f"{near} keys here: {', '.join(allowed)}".strip()
         self.error("unknown-key", key.span, f"{key.text!r} is no key of {where}", advice)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,16 @@ from buildfarm.model.recipe import (
     Verify,
 )  # fmt: skip
 from buildfarm.recipe import texts as t
+from buildfarm.recipe.commands import check_build_commands, check_test_commands
 from buildfarm.recipe.composites import Key, ListOf, MapOf, Single, Table
 from buildfarm.recipe.fields import Boolean, Choice, Number, Schema
-from buildfarm.recipe.placeholders import check_build, check_test
+from buildfarm.recipe.placeholders import check_build_placeholders, check_test_placeholders
 from buildfarm.recipe.shapes import ByKey, ByShape
+from buildfarm.recipe.testing import check_test
+from buildfarm.recipe.variables import check_build_variables, check_source_url, check_test_variables
 
 ENV = MapOf(t.ENV_NAME, t.VALUE)
-COMMANDS: ByShape[tuple[str, ...]] = ByShape(single=Single(t.COMMAND), items=ListOf(t.COMMAND))
+COMMANDS: ByShape[tuple[str, ...]] = ByShape(single=Single(t.COMMAND), items=ListOf(t.COMMAND, repeats=True))
 PACKAGES = ListOf(t.PACKAGE)
 IMPORTS: ByShape[tuple[str, ...]] = ByShape(single=Single(Choice(("auto",))), items=ListOf(t.MODULE))
 
@@ -47,7 +50,10 @@ TRACK = Table(
         Key("keep", Number("integer", 1), "how many of them"),
     ),
 )
-VERSIONS: ByShape[tuple[str, ...] | Track] = ByShape(items=ListOf(t.VERSION), table=TRACK)
+VERSIONS: ByShape[tuple[str, ...] | Track] = ByShape(
+    items=ListOf(t.VERSION, repeats=True),  # told as an error: two spellings of one are the same version
+    table=TRACK,
+)
 SOURCE = ByKey(
     wanted="a source: sdist, url, git or path",
     tables=(
@@ -62,12 +68,14 @@ SOURCE = ByKey(
             make=UrlSource,
             keys=(Key("url", t.URL, "an archive"), Key("sha256", t.HASH, "its hash")),
             required=("url", "sha256"),
+            checks=(check_source_url,),
         ),
         Table(
             wanted="a git source",
             make=GitSource,
             keys=(Key("git", t.GIT_URL, "a repository"), Key("commit", t.COMMIT, "a full object name")),
             required=("git", "commit"),
+            checks=(check_source_url,),
         ),
         Table(
             wanted="a path source",
@@ -102,7 +110,7 @@ REQUIRES = Table(
 BUILD = Table(
     wanted="a build part",
     make=Build,
-    check=check_build,
+    checks=(check_build_placeholders, check_build_commands, check_build_variables),
     keys=(
         Key("compiler", Choice(("auto", "zig", "system")), "which compiler"),
         Key("requires", REQUIRES, "an edit of the build requirements"),
@@ -166,7 +174,7 @@ SERVICE = Table(
 TEST = Table(
     wanted="a test",
     make=Test,
-    check=check_test,
+    checks=(check_test, check_test_placeholders, check_test_commands, check_test_variables),
     keys=(
         Key("imports", IMPORTS, "modules to import; auto: every top-level one"),
         Key("run", COMMANDS, "commands to run"),
@@ -245,6 +253,26 @@ RECIPE = Table(
         Key("owners", ListOf(t.FILLED), "who answers for it"),
     ),
 )
+
+
+def _homes(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
+    """Every key with the path of its table."""
+    for shape in (schema, *schema.get("anyOf", ())):
+        for name, inner in shape.get("properties", {}).items():
+            if at:
+                yield name, at
+            if name != "overrides":  # its parts are the recipe's
+                yield from _homes(inner, f"{at}.{name}".lstrip("."))
+        if "items" in shape:
+            yield from _homes(shape["items"], f"{at}[]")
+        if isinstance(shape.get("additionalProperties"), dict):
+            yield from _homes(shape["additionalProperties"], f"{at}.NAME")
+
+
+HOMES: dict[str, tuple[str, ...]] = {}
+"""For each key below the top the tables that it belongs to: ``env`` → ``build``, ``tests[]``, …"""
+for _name, _table in _homes(RECIPE.schema()):
+    HOMES[_name] = (*HOMES.get(_name, ()), _table)
 
 
 def json_schema() -> Mapping[str, Any]:

@@ -27,21 +27,50 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
 _RESOLVER: Any = Resolver()
 _KINDS = {"int": Kind.WHOLE, "float": Kind.NUMBER, "bool": Kind.BOOLEAN, "timestamp": Kind.DATE, "null": Kind.NULL}
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ADVICE = (
-    ("while scanning an alias", 'text that begins with * is quoted: "*-musllinux_*"'),
-    ("while scanning an anchor", "text that begins with & is quoted"),
-    ("while scanning a block scalar", 'text that begins with > or | is quoted: ">=3.11"'),
-    ("while scanning a directive", "text that begins with % is quoted"),
-    ("cannot start any token", "text that begins with @ or ` is quoted"),
-    ("mapping values are not allowed", 'text that holds ": " is quoted; keys of one table stand in one column'),
-    ("while scanning a simple key", "a key is followed by a colon and a space"),
-    ("while parsing a flow", "a bracket or brace is not closed, or a comma is missing"),
-    ("while scanning a quoted scalar", "a quote is not closed"),
+_BEGIN, _HERE = ("context_mark", "problem_mark"), ("problem_mark", "context_mark")
+_SYNTAX = (  # what the parser says (libyaml and PyYAML in different words), where to point, our words, advice
+    ("an alias", _BEGIN, "to YAML a * begins an alias", 'text that begins with * is quoted: "*-musllinux_*"'),
+    ("an anchor", _BEGIN, "to YAML a & begins an anchor", "text that begins with & is quoted"),
     (
-        "while parsing a quoted scalar",
+        "a block scalar",
+        _BEGIN,
+        "to YAML > and | begin a block of text",
+        'text that begins with > or | is quoted: ">=3.11"',
+    ),
+    ("a directive", _BEGIN, "to YAML a % begins a directive", "text that begins with % is quoted"),
+    ("cannot start any token", _HERE, "nothing in YAML begins with this", "text that begins with @, % or ` is quoted"),
+    (
+        "mapping values are not",
+        _HERE,
+        "a colon makes a key, and here is no place for one",
+        'text that holds ": " is quoted; keys of one table stand in one column',
+    ),
+    ("a simple key", _BEGIN, "this key has no colon", "a key is followed by a colon and a space"),
+    ("a flow", _BEGIN, "this bracket or brace is not closed", "close it; a comma stands between its items"),
+    (
+        "escape",
+        _HERE,
+        "this is nothing that a backslash may begin",
         "inside double quotes a backslash is written twice; single quotes take it as it is",
     ),
-    ("while parsing a block", "the keys of a table, and the items of a list, stand in one column"),
+    (
+        "hexadecimal",
+        _HERE,
+        "this is nothing that a backslash may begin",
+        "inside double quotes a backslash is written twice; single quotes take it as it is",
+    ),
+    (
+        "quoted scalar",
+        _BEGIN,
+        "this quote is not closed",
+        "close it; inside single quotes a single quote is written twice",
+    ),
+    (
+        "a block",
+        _HERE,
+        "this stands in another column than what is before it",
+        "the keys of a table, and the items of a list, stand in one column",
+    ),
 )
 
 
@@ -101,12 +130,13 @@ class _Tree:
             self.reading.error("too-much", span, message)
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
-            self.reading.error(
-                "anchor", span, "aliases are not taken", 'text that begins with * is quoted: "*-win_amd64"'
-            )
+            advice = 'write the value out; text that begins with * is quoted: "*-win_amd64"'
+            self.reading.error("anchor", span, "aliases are not taken", advice)
             return Scalar(span=span, text="", kind=Kind.BROKEN)
         if event.anchor is not None:
-            self.reading.error("anchor", span, "anchors are not taken", "text that begins with & is quoted")
+            self.reading.error(
+                "anchor", span, "anchors are not taken", "write values out; text that begins with & is quoted"
+            )
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, span)
         if event.tag is not None:
@@ -160,19 +190,20 @@ class _Tree:
         return Span(line=start.line + 1, column=start.column + 1, length=max(stop - start.column, 1))
 
     def _syntax(self, error: yaml.YAMLError) -> None:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        parts = (getattr(error, "context", None), getattr(error, "problem", None))
-        message = " ".join(part for part in parts if part) or "this is no YAML"
+        said = " ".join(str(getattr(error, name, None) or "") for name in ("context", "problem")).strip()
+        known = next((row for row in _SYNTAX if row[0] in said), ("", _HERE, said or "this is no YAML", ""))
+        _, marks, message, advice = known
+        mark = next((found for name in marks if (found := getattr(error, name, None))), None)
         line, column = (mark.line, mark.column) if mark else (0, 0)
         if line >= len(self.lines) or not any(
             each.strip() for each in (self.lines[line][column:], *self.lines[line + 1 :])
         ):
             line = max((number for number, each in enumerate(self.lines) if each.strip()), default=0)
             column = max(len(self.lines[line].rstrip()) - 1, 0)  # the end of the file: show what came last
-        indent = re.match(r"[\s-]*", self.lines[line])
-        if indent and "\t" in indent[0]:
-            span = Span(line=line + 1, column=self.lines[line].index("\t") + 1)
+        problem = getattr(error, "problem_mark", None)
+        tab = problem.line if problem and problem.line < len(self.lines) else line
+        if "\t" in self.lines[tab][: len(self.lines[tab]) - len(self.lines[tab].lstrip(" \t-"))]:
+            span = Span(line=tab + 1, column=self.lines[tab].index("\t") + 1)
             self.reading.error("tab", span, "a tab does not indent in YAML", "indent with two spaces")
             return
-        advice = next((advice for needle, advice in _ADVICE if needle in message), "")
         self.reading.error("yaml", Span(line=line + 1, column=column + 1), message, advice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -12,6 +12,7 @@ from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Command, Completed, Ended, Layout
+from buildfarm.model.size import size
 
 HOOK_VERSION = "1"
 """Enters the keys of build jobs: raised when ``inside/hook.py`` would make other bytes."""
@@ -112,6 +113,23 @@ def _no_answer(step: Step, what: str) -> StepFailed:
     )
 
 
+def _excess(completed: Completed) -> str:
+    """How much it used, and how much it may, in words; empty where nothing more is known."""
+    if completed.excess is None:
+        return ""
+    words = _WORDS[completed.ended]
+    used, limit = (words(value) for value in (completed.excess.used, completed.excess.limit))
+    return f": it used {used}, the limit is {limit} ({completed.excess.measured})"
+
+
+_WORDS: Mapping[Ended, Callable[[float], str]] = {
+    Ended.MEMORY: size,
+    Ended.DISK: size,
+    Ended.PIDS: lambda value: f"{value:.0f} processes and threads",
+    Ended.CPU: lambda value: f"{value:.1f} s of processor time",
+}
+
+
 def failure(completed: Completed) -> Reason:
     """Why a command of an attempt failed, in words: which limit it broke, or its exit code."""
     command = completed.command
@@ -127,7 +145,8 @@ def failure(completed: Completed) -> Reason:
         code = completed.ended.name.lower()
         return Reason(
             code=code,
-            message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s",
+            message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s"
+            + _excess(completed),
             advice=f"raise limits.{code} in the recipe if the project really needs more",
             **common,
         )
@@ -146,6 +165,6 @@ def failure(completed: Completed) -> Reason:
     return Reason(
         code="exit-code",
         message=f"could not {command.what}: {ending}",
-        advice="its last lines say why, and the log has the rest",
+        advice="what it said is above, and all of it in the log",
         **common,
     )

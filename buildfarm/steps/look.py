@@ -13,7 +13,7 @@ from typing import Any
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.facts import LEGACY_BACKEND
 from buildfarm.model.outcome import Reason
-from buildfarm.steps.archive import EARLIEST, Entry
+from buildfarm.steps.entry import EARLIEST, Entry
 
 SPEAKING = ("PKG-INFO", "pyproject.toml", "setup.py")  # files of the top folder that are read
 LEGACY_REQUIRES = ("setuptools>=40.8.0",)  # PEP 517: what a source without a [build-system] table asks for

@@ -29,7 +29,10 @@ _MACHINES = {
 }
 _LOAD, _DYNAMIC, _GNU_STACK = 1, 2, 0x6474E551
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6, 10, 14, 15, 29
+_TEXTREL, _FLAGS, _FLAG_TEXTREL = 22, 30, 4
 _GNU_HASH, _VERNEED, _VERNEEDNUM = 0x6FFFFEF5, 0x6FFFFFFE, 0x6FFFFFFF
+_EXECUTE, _WRITE = 1, 2
+_WEAK = 2
 _LONGEST_NAME = 4096
 _MOST = 10_000  # names of one sort; a real file has hundreds
 _INIT = ("PyInit_", "PyInitU_", "init")
@@ -56,8 +59,10 @@ class Elf:
 
     ``machine`` is spelled as in platform tags (``x86_64``; ``machine 8, 32 bits, big-endian`` where no tag has it).
     ``rpath`` and ``runpath`` are split at colons. ``versions`` are pairs of library and version (``libc.so.6``,
-    ``GLIBC_2.17``). ``wants`` are the undefined symbols of CPython's API; ``modules`` the extension modules that the
-    file initialises (``foo`` for ``PyInit_foo``).
+    ``GLIBC_2.17``). ``text_relocations``: the loader must write into its code; ``writable_code``: a part of it is
+    loaded both writable and executable. ``wants`` are the undefined symbols of CPython's API that it cannot do without,
+    ``gives`` the defined symbols of such names; ``modules`` the extension modules that the file initialises (``foo``
+    for ``PyInit_foo``).
     """
 
     kind: ElfKind
@@ -70,7 +75,10 @@ class Elf:
     runpath: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     executable_stack: bool = False
+    text_relocations: bool = False
+    writable_code: bool = False
     wants: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
 
 
@@ -101,12 +109,13 @@ class _Reader:
         self.loads: list[tuple[int, int, int]] = []
         self.dynamic: list[tuple[int, int]] = []
         self.strings = b""
+        self.executable_stack = self.writable_code = False
 
     def read(self) -> Elf:
         kind, machine = self.unpack("HH", 16)
-        executable_stack = self.read_segments()
+        self.read_segments()
         self.strings = self.read_strings()
-        wants, modules = self.read_symbols()
+        wants, gives, modules = self.read_symbols()
         return Elf(
             kind={1: ElfKind.RELOCATABLE, 2: ElfKind.EXECUTABLE, 3: ElfKind.SHARED}.get(kind, ElfKind.OTHER),
             machine=_MACHINES.get((machine, self.bits, self.byte_order))
@@ -115,11 +124,14 @@ class _Reader:
             byte_order=self.byte_order,
             needed=tuple(self.strings_of(_NEEDED)),
             soname=next(self.strings_of(_SONAME), ""),
-            rpath=tuple(part for path in self.strings_of(_RPATH) for part in path.split(":")),
-            runpath=tuple(part for path in self.strings_of(_RUNPATH) for part in path.split(":")),
+            rpath=tuple(self.paths_of(_RPATH)),
+            runpath=tuple(self.paths_of(_RUNPATH)),
             versions=tuple(sorted(set(self.read_versions()))),
-            executable_stack=executable_stack,
+            executable_stack=self.executable_stack,
+            text_relocations=self.tag(_TEXTREL) is not None or bool((self.tag(_FLAGS) or 0) & _FLAG_TEXTREL),
+            writable_code=self.writable_code,
             wants=wants,
+            gives=gives,
             modules=modules,
         )
 
@@ -135,14 +147,13 @@ class _Reader:
         if count > _MOST:
             raise NotAnElf(f"it has more than {_MOST:,} {what}")
 
-    def read_segments(self) -> bool:
-        """Remember what is loaded where, and the dynamic table; whether an executable stack is asked for."""
+    def read_segments(self) -> None:
+        """Remember what is loaded where and how, and the dynamic table."""
         (start,) = self.unpack("Q" if self.wide else "I", 32 if self.wide else 28)
         size, count = self.unpack("HH", 54 if self.wide else 42)
         form = "IIQQQQQQ" if self.wide else "IIIIIIII"
         if count and size != struct.calcsize(self.end + form):
             raise NotAnElf(f"its program headers are {size} bytes long")
-        executable_stack = False
         for number in range(count):
             header = self.unpack(form, start + number * size)
             if self.wide:
@@ -151,11 +162,11 @@ class _Reader:
                 kind, offset, address, _, length, _, flags, _ = header
             if kind == _LOAD:
                 self.loads.append((address, offset, length))
+                self.writable_code |= flags & (_EXECUTE | _WRITE) == _EXECUTE | _WRITE
             elif kind == _DYNAMIC:
                 self.read_dynamic(offset, length)
             elif kind == _GNU_STACK:
-                executable_stack = bool(flags & 1)
-        return executable_stack
+                self.executable_stack = bool(flags & _EXECUTE)
 
     def read_dynamic(self, offset: int, size: int) -> None:
         if self.dynamic:
@@ -193,6 +204,10 @@ class _Reader:
     def strings_of(self, wanted: int) -> Iterator[str]:
         return (self.string(value) for tag, value in self.dynamic if tag == wanted)
 
+    def paths_of(self, wanted: int) -> Iterator[str]:
+        """The folders of search paths; the loader takes a wholly empty path for none."""
+        return (part for path in self.strings_of(wanted) if path for part in path.split(":"))
+
     def read_versions(self) -> Iterator[tuple[str, str]]:
         """Walk DT_VERNEED: for each library a list of versions, both chained by relative offsets (0: the last)."""
         address, count = self.tag(_VERNEED), self.tag(_VERNEEDNUM) or 0
@@ -215,23 +230,25 @@ class _Reader:
             if not following:
                 break
 
-    def read_symbols(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Of the dynamic symbols, the undefined ones of CPython's API and the names of the defined modules."""
+    def read_symbols(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Of the dynamic symbols, those of CPython's API, undefined and defined, and the names of the modules."""
         address = self.tag(_SYMTAB)
         if address is None:
-            return (), ()
+            return (), (), ()
         wants: set[str] = set()
+        gives: set[str] = set()
         modules: set[str] = set()
-        form, size = ("IBBHQQ", 24) if self.wide else ("IIIBBH", 16)
+        form, size, info, section = ("IBBHQQ", 24, 1, 3) if self.wide else ("IIIBBH", 16, 3, 5)
         for symbol in self.table(form, self.offset(address), self.count_symbols() * size):
-            name, section = symbol[0], symbol[3] if self.wide else symbol[5]
-            if section and self.strings.startswith((b"PyInit", b"init"), name):
-                text = self.string(name)
-                modules.update(text.removeprefix(prefix) for prefix in _INIT if text.startswith(prefix))
-            elif not section and self.strings.startswith((b"Py", b"_Py"), name):
-                wants.add(self.string(name))
-            self.bound(len(wants) + len(modules), "symbols of Python's API")
-        return tuple(sorted(wants)), tuple(sorted(modules))
+            if not self.strings.startswith((b"Py", b"_Py", b"init"), symbol[0]):
+                continue
+            name, defined = self.string(symbol[0]), symbol[section] != 0
+            if defined:
+                modules.update(name.removeprefix(prefix) for prefix in _INIT if name.startswith(prefix))
+            if not name.startswith("init") and (defined or symbol[info] >> 4 != _WEAK):
+                (gives if defined else wants).add(name)
+            self.bound(len(wants) + len(gives) + len(modules), "symbols of Python's API")
+        return tuple(sorted(wants)), tuple(sorted(gives)), tuple(sorted(modules))
 
     def count_symbols(self) -> int:
         """The length of the symbol table, which only the hash tables tell."""

@@ -1,9 +1,7 @@
-"""Rules about what a wheel says of itself: its names, RECORD, licence files."""
+"""Rules about what a wheel says of itself: its names and its licence."""
 
 from __future__ import annotations
 
-import base64
-from collections import Counter
 from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
@@ -14,7 +12,7 @@ from buildfarm.verify.claim import Claim
 from buildfarm.verify.finding import error, some, warning
 from buildfarm.verify.wheelfile import Wheel
 
-_SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_LICENCES = ("LICEN", "COPYING", "COPYRIGHT", "UNLICENSE", "AUTHORS", "NOTICE")
 _BEFORE_PEP_639 = ("", "1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3")
 
 
@@ -40,37 +38,11 @@ def name_version(wheel: Wheel, claim: Claim) -> Iterator[Finding]:
             )
 
 
-def record(wheel: Wheel, _: Claim) -> Iterator[Finding]:
-    """RECORD lists every file once, with its sha256 and size, and no other (PEP 376, 427)."""
-    members = {member.path: member for member in wheel.members}
-    exempt = {f"{wheel.dist_info}/{name}" for name in _SIGNATURES}
-    rows = {row.path: row for row in wheel.record}
-    twice = [path for path, count in Counter(row.path for row in wheel.record).items() if count > 1]
-    unlisted = members.keys() - rows.keys() - exempt
-    absent = rows.keys() - members.keys()
-    listed = sorted(rows.keys() & members.keys() - exempt)
-    unsafe = {path for path in listed if not rows[path].digest.startswith("sha256=")}
-    changed = [path for path in listed if path not in unsafe and rows[path].digest != _digest(members[path].sha256)]
-    resized = [path for path in listed if rows[path].size not in ("", str(members[path].size))]
-    troubles = (
-        (twice, "are listed twice"),
-        (unlisted, "are not listed"),
-        (absent, "are listed and not there"),
-        (unsafe, "have no sha256"),
-        (changed, "have another sha256"),
-        (resized, "have another size"),
-    )
-    for paths, trouble in troubles:
-        if paths:
-            yield error(
-                f"of the files in RECORD {len(paths)} {trouble}: {some(paths)}",
-                subject=min(paths),
-                advice="a step changed the wheel without writing its RECORD anew: pack it with `wheel pack`",
-            )
-
-
 def licence(wheel: Wheel, _: Claim) -> Iterator[Finding]:
-    """Each License-File of METADATA is in the wheel: under licenses (PEP 639), or where older backends put it."""
+    """Each License-File of METADATA is in the wheel: under licenses (PEP 639), or where older backends put it.
+
+    A wheel with no text of a licence at all gets a warning.
+    """
     licences = set(wheel.licences)
     missing = [name for name in wheel.metadata.license_files if f"{wheel.dist_info}/licenses/{name}" not in licences]
     if wheel.metadata.metadata_version in _BEFORE_PEP_639:
@@ -84,6 +56,12 @@ def licence(wheel: Wheel, _: Claim) -> Iterator[Finding]:
             subject=f"{wheel.dist_info}/METADATA",
             advice="raise or lower the version of the build backend, which writes both",
         )
+    if not wheel.metadata.license_files and not any(_is_licence(member.path) for member in wheel.members):
+        yield warning("it has no text of a licence", advice="have the source declare license-files (PEP 639)")
+
+
+def _is_licence(path: str) -> bool:
+    return path.rpartition("/")[2].upper().startswith(_LICENCES)
 
 
 def _version(text: str) -> Version | str:
@@ -91,7 +69,3 @@ def _version(text: str) -> Version | str:
         return Version(text)
     except ValueError:  # no version, or one with more digits than int() reads
         return text
-
-
-def _digest(sha256: str) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()

@@ -1,28 +1,24 @@
-"""The rule about what a wheel's tags promise (PEP 425, 427): of its own files, and of the target."""
+"""Rules about what a wheel says of where it installs, by its file name and by its file WHEEL (PEP 425, PEP 427)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from packaging.tags import Tag, parse_tag
 
 from buildfarm.model.wheel import Finding
-from buildfarm.verify.binary import Binary, Format
 from buildfarm.verify.claim import Claim
 from buildfarm.verify.finding import error, some, warning
 from buildfarm.verify.wheelfile import Wheel
 
-_LINUX = re.compile(r"(?:linux|manylinux\d+|(?:manylinux|musllinux)_\d+_\d+)_(?P<machine>\w+)")
+_REPACK = "rename wheels with `wheel tags`, which writes both"
 _LONGEST_TAG = 256  # compressed sets multiply: a longer line could name billions
 
 
 def tags(wheel: Wheel, claim: Claim) -> Iterator[Finding]:
-    """Tags of the file name are those of WHEEL, cover the target, and are true of every binary."""
+    """Tags of the file name are those of WHEEL, are what the recipe says, and cover the target."""
     yield from _same_in_both(wheel)
     yield from _as_claimed(wheel, claim)
-    yield from _true_of_binaries(wheel)
-    yield from _root_agrees(wheel)
 
 
 def _same_in_both(wheel: Wheel) -> Iterator[Finding]:
@@ -36,7 +32,7 @@ def _same_in_both(wheel: Wheel) -> Iterator[Finding]:
         yield error(
             f"the file name says {_listed(wheel.tags)}, and WHEEL says {_listed(declared)}",
             subject=f"{wheel.dist_info}/WHEEL",
-            advice="rename wheels with `wheel tags`, which writes both",
+            advice=_REPACK,
         )
 
 
@@ -53,50 +49,17 @@ def _as_claimed(wheel: Wheel, claim: Claim) -> Iterator[Finding]:
         yield error("the recipe says wheel: platform, and it is for any", advice="say wheel: auto")
 
 
-def _true_of_binaries(wheel: Wheel) -> Iterator[Finding]:
-    for binary in wheel.binaries:
-        if binary.problem:
-            yield error(f"{binary.path} begins like an ELF file, but {binary.problem}", subject=binary.path)
-            continue
-        false = [platform for platform in wheel.platforms if not _fits(binary, platform)]
-        if false:
-            machine = f" for {binary.elf.machine}" if binary.elf else ""
-            yield error(
-                f"{binary.path} is {binary.format}{machine}, and the wheel is for {some(false)}",
-                subject=binary.path,
-                advice="look for a prebuilt binary in the source, or a build that took the wrong compiler",
-            )
-
-
-def _fits(binary: Binary, platform: str) -> bool:
-    if platform == "any":
-        # programs for Windows in pure wheels are launchers: data, as in setuptools and distlib
-        return binary.format is Format.PE and binary.program
-    if linux := _LINUX.fullmatch(platform):
-        return binary.program if binary.elf is None else binary.elf.machine == linux["machine"]
-    if platform.startswith("win"):
-        return binary.format is Format.PE
-    if platform.startswith("macosx_"):
-        return binary.format is Format.MACH_O
-    return True
-
-
-def _root_agrees(wheel: Wheel) -> Iterator[Finding]:
-    data = f"{wheel.dist_info.removesuffix('.dist-info')}.data/"
-    pure = [
-        binary.path
-        for binary in wheel.binaries
-        if binary.format is not Format.PE or not binary.program
-        if binary.path.startswith(f"{data}purelib/") or (wheel.fields.purelib and not binary.path.startswith(data))
-    ]
-    if pure:
-        yield error(
-            f"it would install compiled code into purelib: {some(pure)}",
-            subject=min(pure),
-            advice="WHEEL must say Root-Is-Purelib: false",
-        )
-    if not wheel.fields.purelib and wheel.platforms == ("any",):
-        yield warning("WHEEL says Root-Is-Purelib: false, and the wheel is for any platform")
+def wheel_file(wheel: Wheel, _: Claim) -> Iterator[Finding]:
+    """WHEEL says where the wheel's files go, and has the build tag of the file name (PEP 427)."""
+    where = f"{wheel.dist_info}/WHEEL"
+    if wheel.fields.purelib is None:
+        yield error("WHEEL does not say Root-Is-Purelib: true or false", subject=where, advice=_REPACK)
+    elif not wheel.fields.purelib and wheel.platforms == ("any",):
+        yield warning("WHEEL says Root-Is-Purelib: false, and the wheel is for any platform", subject=where)
+    build = "".join(map(str, wheel.build))
+    if wheel.fields.build.lstrip("0") != build:
+        message = f"the file name has the build tag {build or 'none'}, and WHEEL {wheel.fields.build or 'none'}"
+        yield error(message, subject=where, advice=_REPACK) if wheel.fields.build else warning(message, subject=where)
 
 
 def _parse(line: str) -> frozenset[Tag]:

@@ -92,6 +92,13 @@ def is_loader(soname: str) -> bool:
     return soname.startswith(_LOADERS)
 
 
+def libc_of(soname: str) -> str:
+    """Which C library a library belongs to: ``glibc``, ``musl``, or "" for neither."""
+    if soname.startswith(("libc.musl-", "ld-musl-")) or soname == "libc.so":
+        return "musl"
+    return "glibc" if soname.startswith(("libc.so.", "ld-linux", "ld64.so.")) else ""
+
+
 def read_policies(*documents: Plain) -> Policies:
     """Read auditwheel's policy files, parsed: objects with name, aliases, symbol_versions and lib_whitelist."""
     tables, aliases = {}, {}

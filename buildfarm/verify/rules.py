@@ -9,26 +9,53 @@ from typing import IO
 from buildfarm.model.errors import StepFailed
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.wheel import Artifact, Finding, Severity, VerifiedWheel
+from buildfarm.verify.abi3 import abi3
+from buildfarm.verify.architecture import foreign_architecture, libc, module_suffix, purelib
 from buildfarm.verify.archive import NotAWheel
 from buildfarm.verify.claim import Claim
-from buildfarm.verify.compiled import abi3, build_paths, lost_extensions, policy, rpath
+from buildfarm.verify.compiled import lost_extensions, no_binaries, policy
+from buildfarm.verify.contents import build_paths, case_collision, leftovers, shadows_stdlib, top_level
 from buildfarm.verify.finding import error
-from buildfarm.verify.identity import licence, name_version, record
-from buildfarm.verify.platform import tags
+from buildfarm.verify.grafted import unlisted_library, unneeded_library
+from buildfarm.verify.identity import licence, name_version
+from buildfarm.verify.loading import executable_stack, rpath, text_relocations, writable_code
+from buildfarm.verify.metadata import metadata, requires_python
+from buildfarm.verify.platform import tags, wheel_file
+from buildfarm.verify.record import record
+from buildfarm.verify.scripts import entry_points, scripts
 from buildfarm.verify.wheelfile import Wheel, content_digest, read_wheel
 
 Rule = Callable[[Wheel, Claim], Iterator[Finding]]
 
 RULES: Mapping[str, Rule] = {
     "name-version": name_version,
+    "metadata": metadata,
+    "requires-python": requires_python,
+    "wheel-file": wheel_file,
     "tags": tags,
     "record": record,
+    "licence": licence,
+    "purelib": purelib,
+    "foreign-architecture": foreign_architecture,
+    "libc": libc,
     "policy": policy,
+    "no-binaries": no_binaries,
     "lost-extensions": lost_extensions,
+    "module-suffix": module_suffix,
     "abi3": abi3,
     "rpath": rpath,
+    "executable-stack": executable_stack,
+    "text-relocations": text_relocations,
+    "writable-code": writable_code,
+    "unneeded-library": unneeded_library,
+    "unlisted-library": unlisted_library,
+    "top-level": top_level,
+    "shadows-stdlib": shadows_stdlib,
+    "case-collision": case_collision,
+    "leftovers": leftovers,
+    "scripts": scripts,
+    "entry-points": entry_points,
     "build-paths": build_paths,
-    "licence": licence,
 }
 
 
@@ -62,8 +89,9 @@ def verify(artifact: Artifact, content: IO[bytes], claim: Claim) -> VerifiedWhee
 def _relaxed(finding: Finding, relax: Mapping[str, str]) -> Finding:
     if finding.severity is Severity.WARNING or finding.rule not in relax:
         return finding
-    message = f"{finding.message} (relaxed by the recipe: {relax[finding.rule]})"
-    return replace(finding, severity=Severity.WARNING, message=message)
+    reason = relax[finding.rule]
+    message = f"{finding.message} (relaxed by the recipe: {reason})"
+    return replace(finding, severity=Severity.WARNING, message=message, relaxed=reason)
 
 
 def _unknown(relax: Mapping[str, str]) -> Iterator[Finding]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from email.parser import BytesParser
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import IO
 
-from packaging.metadata import parse_email
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -17,9 +14,25 @@ from packaging.version import Version
 from buildfarm.model.recipe import GIB, MIB
 from buildfarm.verify.archive import NotAWheel, read_members
 from buildfarm.verify.binary import Binary, read_binary
+from buildfarm.verify.distinfo import (
+    CoreMetadata,
+    EntryPoint,
+    RecordRow,
+    WheelFields,
+    read_entry_points,
+    read_fields,
+    read_metadata,
+    read_record,
+    read_sbom,
+)
+from buildfarm.verify.elf import Elf
 
 _LONGEST_NAME = 255
 _LONGEST_TEXT = 64 * MIB
+_LONGEST_LINE = 4096
+_LARGEST_SBOMS = 8 * MIB  # all together; parsing takes half a second for each of hostile ones
+_ENTRY_POINTS = "entry_points.txt"
+_READ = frozenset({"METADATA", "WHEEL", "RECORD", _ENTRY_POINTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,41 +46,12 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
-    """A row of RECORD as written: path, ``sha256=<urlsafe base64>``, size; the last two may be empty."""
-
-    path: str
-    digest: str
-    size: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreMetadata:
-    """What METADATA says, as written, and its bytes."""
-
-    metadata_version: str
-    name: str
-    version: str
-    requires_python: str
-    requires_dist: tuple[str, ...]
-    license_files: tuple[str, ...]
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelFields:
-    """What the file WHEEL says, as written; ``purelib`` is Root-Is-Purelib."""
-
-    purelib: bool
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
     """A wheel, read.
 
-    ``project``, ``version``, ``build`` and ``tags`` are of the file name; ``traces`` are the members in whose bytes the
-    build's root path stands.
+    ``project``, ``version``, ``build`` and ``tags`` are of the file name. ``scripts`` are the first lines of the
+    programs of the data folder, by path. ``listed`` is what its SBOMs have components for: names, sha256 digests, paths
+    (PEP 770). ``traces`` are the members in whose bytes the build's root path stands.
     """
 
     filename: str
@@ -81,6 +65,9 @@ class Wheel:
     record: tuple[RecordRow, ...]
     members: tuple[Member, ...]
     binaries: tuple[Binary, ...]
+    entry_points: tuple[EntryPoint, ...] = ()
+    scripts: Mapping[str, bytes] = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
     traces: tuple[str, ...] = ()
 
     @property
@@ -92,6 +79,23 @@ class Wheel:
     def extensions(self) -> tuple[Binary, ...]:
         """The extension modules."""
         return tuple(binary for binary in self.binaries if binary.extension)
+
+    @property
+    def elfs(self) -> Iterator[tuple[Binary, Elf]]:
+        """The ELF files that could be read."""
+        return ((binary, binary.elf) for binary in self.binaries if binary.elf is not None)
+
+    @property
+    def data(self) -> str:
+        """The folder for what is not installed as the rest is, with its slash."""
+        return f"{self.dist_info.removesuffix('.dist-info')}.data/"
+
+    def installed(self, path: str) -> str:
+        """Where in site-packages a member ends, or "" for one that goes elsewhere (PEP 427)."""
+        if not path.startswith(self.data):
+            return path
+        scheme, _, rest = path.removeprefix(self.data).partition("/")
+        return rest if scheme in ("purelib", "platlib") else ""
 
     @property
     def licences(self) -> tuple[str, ...]:
@@ -111,7 +115,9 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
         project, version, build, tags = parse_wheel_filename(name)
     except InvalidWheelFilename as error:
         raise NotAWheel(f"its name is no wheel's name (PEP 427): {error}") from error
-    members, binaries, traces, texts = [], [], [], {}
+    members, binaries, traces, texts, scripts = [], [], [], {}, {}
+    listed: frozenset[str] = frozenset()
+    room = _LARGEST_SBOMS
     for path, mode, body in read_members(content, limit):
         members.append(Member(path=path, size=len(body), sha256=hashlib.sha256(body).hexdigest(), mode=mode))
         if binary := read_binary(path, body):
@@ -119,9 +125,14 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
         if root and root.encode() in body:
             traces.append(path)
         folder, _, text = path.partition("/")
-        if folder.endswith(".dist-info") and text in ("METADATA", "WHEEL", "RECORD"):
+        if folder.endswith(".dist-info") and text in _READ:
             texts[path] = body
+        if folder.endswith(".dist-info") and text.startswith("sboms/") and (room := room - len(body)) >= 0:
+            listed |= read_sbom(body)
+        if folder.endswith(".data") and text.startswith("scripts/"):
+            scripts[path] = body[:_LONGEST_LINE].partition(b"\n")[0]
     dist_info = _dist_info(members)
+    texts.setdefault(f"{dist_info}/{_ENTRY_POINTS}", b"")
     return Wheel(
         filename=name,
         project=project,
@@ -129,11 +140,14 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
         build=build,
         tags=tags,
         dist_info=dist_info,
-        metadata=_read_metadata(_text(texts, dist_info, "METADATA")),
-        fields=_read_fields(_text(texts, dist_info, "WHEEL")),
-        record=_read_record(_text(texts, dist_info, "RECORD")),
+        metadata=read_metadata(_text(texts, dist_info, "METADATA")),
+        fields=read_fields(_text(texts, dist_info, "WHEEL")),
+        record=read_record(_text(texts, dist_info, "RECORD")),
         members=tuple(members),
         binaries=tuple(binaries),
+        entry_points=tuple(read_entry_points(_text(texts, dist_info, _ENTRY_POINTS))),
+        scripts=scripts,
+        listed=listed,
         traces=tuple(traces),
     )
 
@@ -160,39 +174,3 @@ def _text(texts: Mapping[str, bytes], dist_info: str, name: str) -> bytes:
     if len(body) > _LONGEST_TEXT:
         raise NotAWheel(f"its {name} has {len(body):,} bytes, more than {_LONGEST_TEXT:,}")
     return body
-
-
-def _read_metadata(raw: bytes) -> CoreMetadata:
-    fields, _ = parse_email(raw)
-    if "name" not in fields or "version" not in fields:
-        raise NotAWheel("its METADATA lacks Name or Version, or has it twice")
-    return CoreMetadata(
-        metadata_version=fields.get("metadata_version", ""),
-        name=fields["name"],
-        version=fields["version"],
-        requires_python=fields.get("requires_python", ""),
-        requires_dist=tuple(fields.get("requires_dist", ())),
-        license_files=tuple(fields.get("license_files", ())),
-        raw=raw,
-    )
-
-
-def _read_fields(raw: bytes) -> WheelFields:
-    message = BytesParser().parsebytes(raw)
-    version = str(message.get("Wheel-Version", ""))
-    if version.partition(".")[0].strip() != "1":
-        raise NotAWheel(f"its WHEEL says Wheel-Version {version!r}, and installers know 1.x")
-    return WheelFields(
-        purelib=str(message.get("Root-Is-Purelib", "")).strip().lower() == "true",
-        tags=tuple(str(tag).strip() for tag in message.get_all("Tag", [])),
-    )
-
-
-def _read_record(raw: bytes) -> tuple[RecordRow, ...]:
-    try:
-        rows = [row for row in csv.reader(raw.decode().splitlines()) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NotAWheel(f"its RECORD is no CSV in UTF-8: {error}") from error
-    if any(len(row) != 3 for row in rows):
-        raise NotAWheel("its RECORD has a row that is not path, hash and size")
-    return tuple(RecordRow(path=path, digest=digest, size=size) for path, digest, size in rows)

@@ -13,6 +13,7 @@ import pytest
 from packaging.tags import platform_tags
 from uv import find_uv_bin
 
+from buildfarm.adapters.git_source import GitSources
 from buildfarm.adapters.memory import MemoryResolver, MemoryStore
 from buildfarm.adapters.pip_config import PipConfig, read
 from buildfarm.adapters.resolver import UvResolver, uv_configuration
@@ -21,7 +22,7 @@ from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.job import Environment
 from buildfarm.model.target import Target
-from buildfarm.ports import Resolver
+from buildfarm.ports import Resolver, no_report
 
 MACHINE = next(iter(platform_tags()))
 HERE = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -64,7 +65,7 @@ def uv_resolver(tmp_path: Path, config: PipConfig, uv: str = "") -> UvResolver:
         uv or find_uv_bin(),
         config=config,
         indexes=tmp_path / "index",
-        sources=UpstreamSources((), Upstream(httpx.Client), MemoryStore()),
+        sources=UpstreamSources((), Upstream(httpx.Client), MemoryStore(), GitSources(tmp_path / "git", {}, no_report)),
         interpreter=lambda _: sys.executable,
         environ={
             "HOME": str(tmp_path),

@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from buildfarm.adapters.host import bubblewrap
+from buildfarm.adapters.host.disk import Disk
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.memory_runner import MemoryRunner
@@ -395,8 +397,86 @@ def test_endless_output_ends(host: Farm) -> None:
 
 def test_a_file_cannot_grow_beyond_the_disk_limit(host: Farm) -> None:
     with host.open(Limits(disk=100_000, wall=20)) as session:
-        assert not sh(session, "head -c 200000 /dev/zero >big").ok
-        assert sh(session, "test $(wc -c <big) = 100000; ulimit -c").tail == ("0",)
+        assert sh(session, "ulimit -c").tail == ("0",)
+        done = sh(session, "head -c 200000 /dev/zero >big; wc -c <big; exit 1")
+        assert (done.ended, done.tail[-1]) == (Ended.DISK, "100000")
+
+
+def test_the_disk_limit_is_that_of_all_files_together(host: Farm) -> None:
+    write = "for n in $(seq 40); do head -c 1000000 /dev/zero >$TMPDIR/$n; done; mkdir -p deep/er; mv $TMPDIR/? deep/er"
+    with host.open(Limits(disk=60_000_000, wall=20)) as session:
+        assert sh(session, write).ok
+        done = sh(session, f"TMPDIR=$HOME; {write}; sleep 30")
+    assert done.ended is Ended.DISK
+    assert done.seconds < 10
+    assert done.excess
+    assert done.excess.used > done.excess.limit == 60_000_000
+
+
+def test_a_full_disk_is_nobodys_fault(host: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buildfarm.adapters.host.session.Disk", partial(Disk, reserve=1 << 60))
+    with host.open() as session, pytest.raises(FarmError, match=r"try it: the disk of .* is full: .* are kept free"):
+        do(session, "sleep", "30")
+
+
+EAT = "$x = 'x' x 100_000_000"  # perl holds it twice
+
+
+def test_the_memory_limit_is_that_of_all_processes_together(host: Farm, request: pytest.FixtureRequest) -> None:
+    napping = token(request)
+    with host.open(Limits(memory=300 << 20, wall=20)) as session:
+        assert do(session, "perl", "-e", f"{EAT}; sleep 1").ok
+        eat = f"env -i setsid perl -e '{EAT}; sleep 30'"
+        done = sh(session, f"for n in 1 2 3 4; do {eat} & done; sleep {napping}")
+        assert done.ended is Ended.MEMORY
+        assert alive(EAT) == alive(napping) == []
+    assert done.seconds < 10
+    assert done.excess
+    assert done.excess.used > done.excess.limit == 300 << 20
+    assert done.memory == done.excess.used
+
+
+def test_memory_that_processes_share_counts_once(host: Farm) -> None:
+    with host.open(Limits(memory=300 << 20, wall=20)) as session:
+        done = do(session, "perl", "-e", f"{EAT}; fork for 1..3; sleep 1")
+    assert done.ok
+    assert done.memory > 100_000_000
+
+
+def test_a_fork_bomb_is_defused(host: Farm, request: pytest.FixtureRequest) -> None:
+    fuse = token(request)
+    bomb = f"[ $1 = xxxxxxxxxx ] && sleep {fuse}; sh bomb x$1 {fuse} & setsid sh bomb x$1 {fuse} & wait"  # 2^11 at most
+    with host.open(Limits(pids=100, wall=30)) as session:
+        session.put(f"{session.layout.work}/bomb", bomb.encode())
+        done = sh(session, f"sh bomb x {fuse} & wait")
+        assert done.ended is Ended.PIDS
+        assert alive(fuse) == []
+        assert do(session, "echo", "hello").ok
+    assert done.seconds < 15
+    assert done.excess
+    assert done.excess.used > done.excess.limit == 100
+
+
+def test_processor_time_is_that_of_the_session_and_of_ended_children(host: Farm) -> None:
+    burn = "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done"
+    with host.open(Limits(cpu=1, wall=20)) as session:
+        first = sh(session, burn)
+        assert first.ok
+        assert 0 < first.cpu < 1
+        assert sh(session, f"while :; do sh -c '{burn}'; done").ended is Ended.CPU
+        assert sh(session, "sleep 30").ended is Ended.CPU, "nothing is left of it"
+
+
+def test_processors_are_as_many_as_asked_for(host: Farm) -> None:
+    there = len(os.sched_getaffinity(0))
+    for asked, found in ((1, 1), (0.5, 1), (1.5, min(2, there)), (10_000, there)):
+        with host.open(Limits(cpus=asked, wall=20)) as session:
+            assert do(session, "nproc").tail == (str(found),)
+
+
+def test_the_kernel_ends_a_session_before_the_farm(host: Farm) -> None:
+    with host.open() as session:
+        assert do(session, "cat", "/proc/self/oom_score_adj").tail == ("1000",)
 
 
 def test_stop_ends_a_running_command_soon(host: Farm) -> None:
@@ -524,7 +604,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_isolation_says_what_there_is(tmp_path: Path) -> None:
     with make("plain", tmp_path).open() as session:
-        assert session.isolation == "none (network open)"
+        assert session.isolation == "none (network open), limits polled"
 
 
 @pytest.mark.host
@@ -539,7 +619,7 @@ class TestBubblewrap:
         with socket.create_server(("127.0.0.1", 0)) as server, farm.open() as session:
             port = server.getsockname()[1]
             assert not do(session, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}").ok
-            assert session.isolation == "bubblewrap (no network)"
+            assert session.isolation == "bubblewrap (no network), limits polled"
 
     def test_the_root_is_the_same_in_every_session(self, farm: Farm) -> None:
         with farm.open() as one, farm.open() as other:
@@ -548,12 +628,18 @@ class TestBubblewrap:
     def test_the_system_is_read_only_and_minimal(self, farm: Farm) -> None:
         with farm.open() as session:
             assert sh(session, "ls -d /home /root /usr/include /usr/local /usr/lib/gcc/* 2>/dev/null").tail == ()
-            assert not sh(session, "touch /x || touch /usr/x || touch /usr/bin/x || touch /etc/x").ok
+            assert not sh(session, "touch /x || touch /usr/x || touch /usr/bin/x || touch /etc/x || touch /dev/x").ok
             assert sh(session, "touch /tmp/x /dev/shm/x /var/tmp/y").ok
             assert sh(session, "id -u; id -un; hostname; grep CapEff /proc/self/status").tail == (
                 *("1000", "build", "buildfarm", "CapEff:\t0000000000000000"),
             )
             assert "sleep" not in sh(session, "ps ax").tail
+
+    def test_memory_files_are_bounded_and_those_of_tmp_are_on_the_disk(self, farm: Farm) -> None:
+        with farm.open(Limits(memory=8 << 20, disk=4 << 20, wall=20)) as session:
+            assert sh(session, "head -c 5000000 /dev/zero >/dev/shm/x; wc -c </dev/shm/x").tail[-1] == str(4 << 20)
+            done = sh(session, "for n in 1 2 3; do head -c 2000000 /dev/zero >/tmp/$n || exit 1; done; sleep 30")
+            assert done.ended is Ended.DISK
 
     def test_only_what_is_given_is_seen(self, tmp_path: Path) -> None:
         (tmp_path / "given").mkdir()

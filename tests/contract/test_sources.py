@@ -17,6 +17,7 @@ import httpx
 import pytest
 from packaging.utils import canonicalize_name
 
+from buildfarm.adapters.git_source import GitSources
 from buildfarm.adapters.memory import MemorySources
 from buildfarm.adapters.pip_config import PipConfig, read
 from buildfarm.adapters.sources import UpstreamSources, places
@@ -25,7 +26,7 @@ from buildfarm.adapters.upstream import Upstream, open_upstream
 from buildfarm.model.errors import RecipeError, Unavailable
 from buildfarm.model.recipe import PathSource, Recipe
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Sources, Store
+from buildfarm.ports import Sources, Store, no_report
 
 Files = Mapping[str, bytes]
 Make = Callable[[Files], Sources]
@@ -93,9 +94,13 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
+def git(tmp_path: Path) -> GitSources:
+    return GitSources(tmp_path / "git", os.environ, no_report)
+
+
 def over(config: PipConfig, store: Store, tmp_path: Path, stack: ExitStack) -> UpstreamSources:
     upstream = stack.enter_context(open_upstream(config))
-    return UpstreamSources(places(config, upstream, tmp_path / "pages"), upstream, store)
+    return UpstreamSources(places(config, upstream, tmp_path / "pages"), upstream, store, git(tmp_path))
 
 
 @pytest.fixture(params=["memory", "folder", "json", "html", "links"])
@@ -232,7 +237,7 @@ def test_upstream_that_does_not_answer_is_said(store: Store, tmp_path: Path, sta
     upstream = Upstream(lambda: stack.enter_context(httpx.Client()), lambda _: None)
     config = PipConfig(index_url=f"{url}/simple")
     with pytest.raises(Unavailable, match=f"could not get {url}") as caught:
-        UpstreamSources(places(config, upstream, tmp_path / "pages"), upstream, store).releases("a")
+        UpstreamSources(places(config, upstream, tmp_path / "pages"), upstream, store, git(tmp_path)).releases("a")
     assert caught.value.reason.code == "upstream"
 
 

@@ -76,10 +76,10 @@ class Farm:
             text=True,
         )
 
-    def run(self, *words: object, env: Mapping[str, str] | None = None) -> Done:
-        """Run the command line to its end."""
+    def run(self, *words: object, env: Mapping[str, str] | None = None, timeout: float = 600) -> Done:
+        """Run the command line to its end, within so many seconds."""
         process = self.start(*words, env=env)
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=timeout)
         return Done(code=process.returncode, out=out, err=err)
 
     def build(self, *words: object, targets: str = f"{HERE}-*", env: Mapping[str, str] | None = None) -> Done:

@@ -133,8 +133,10 @@ def test_config_show_says_where_each_value_came_from(farm: Farm) -> None:
         shown = farm.run("config", "show", "--json", env={"BUILDFARM_INDEX": "company/dev"}).json
     finally:
         (farm.folder / "farm.yaml").unlink()
-    assert shown["jobs"] == {"value": "3", "from": str(farm.folder / "farm.yaml")}
-    assert shown["index"] == {"value": "company/dev", "from": "environment (BUILDFARM_…)"}
+    assert shown["jobs"] == {"value": "3", "from": f"{farm.folder / 'farm.yaml'}:1"}
+    assert shown["index"] == {"value": "company/dev", "from": "BUILDFARM_INDEX"}
+    assert shown["parts"]["ledger"] == str(farm.home / "ledger.db")
+    assert shown["pip"]["indexes"] or shown["pip"]["find_links"]
     assert shown["home"]["value"] == str(farm.home)
     assert shown["glibc"] == {"value": "2.17", "from": "default"}
 

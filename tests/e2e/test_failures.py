@@ -162,7 +162,7 @@ CASES = {
         code="no-binaries",
         message="tagged for a platform but holds no binary",
         advice="why its extensions were left out",
-        shown="no ELF executable",
+        shown="error: expected ';' after return statement",
     ),
     # -------------------------------------------------------------------------------------------------- verify
     "lost": Case(

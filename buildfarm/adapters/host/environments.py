@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildfarm.adapters.host import headers, tools
+from buildfarm.adapters.host import apt, headers, tools
 from buildfarm.adapters.host.interpreters import Interpreter
 from buildfarm.model.job import Environment
 from buildfarm.model.outcome import Reason
 from buildfarm.model.target import Target
+
+FLOORS = tuple((2, minor) for minor in (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41))
+"""The floors of manylinux policies (PEP 600), as glibc versions, in order."""
 
 _ARCHES = ("x86_64", "aarch64")
 
@@ -31,6 +34,7 @@ def host_environments(
     starts no program.
     """
     release = _release(system)
+    managers = _managers(system)
     environments: list[Environment] = []
     refused: list[Refused] = []
     for interpreter in interpreters:
@@ -49,6 +53,8 @@ def host_environments(
                 definition={**built, **python},
                 test_definition={"os": release, **python},
                 compilers=("zig",),
+                system=managers,
+                release=release,
             )
         )
     return tuple(environments), tuple(refused)
@@ -62,6 +68,11 @@ def _unserved(interpreter: Interpreter) -> Reason | None:
         message = f"{interpreter.executable} is for musl, and without a container only wheels for glibc can be built"
         return Reason(code="libc", message=message, advice="start a container engine, or install a CPython for glibc")
     return None
+
+
+def _managers(system: Path) -> tuple[str, ...]:
+    """The package managers that can give packages without root: apt, where all of it is there."""
+    return ("apt",) if all((system / "usr/bin" / program).exists() for program in apt.PROGRAMS) else ()
 
 
 def _release(system: Path) -> str:

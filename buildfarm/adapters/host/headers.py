@@ -81,9 +81,7 @@ def provide(
     """
     if headers.own:
         return BuildPython(python=interpreter.executable, readable=interpreter.files, headers=headers.version)
-    binary = hashlib.sha256(Path(interpreter.executable).read_bytes()).hexdigest()
-    key = hashlib.sha256(f"{_LAYOUT} {binary} {headers.version}".encode()).hexdigest()[:16]
-    prefix = home / f"{interpreter.abi}-{key}"
+    prefix = _prefix(interpreter, headers, home)
     home.mkdir(parents=True, exist_ok=True)
     with locked(home / f"{prefix.name}.lock"):
         if not prefix.is_dir():
@@ -94,6 +92,17 @@ def provide(
         readable=(str(prefix), *(path for path in interpreter.files if path != interpreter.executable)),
         headers=(prefix / "headers-version").read_text(),
     )
+
+
+def provided(interpreter: Interpreter, headers: Headers, home: Path) -> bool:
+    """Whether ``provide`` has nothing left to do."""
+    return headers.own or _prefix(interpreter, headers, home).is_dir()
+
+
+def _prefix(interpreter: Interpreter, headers: Headers, home: Path) -> Path:
+    binary = hashlib.sha256(Path(interpreter.executable).read_bytes()).hexdigest()
+    key = hashlib.sha256(f"{_LAYOUT} {binary} {headers.version}".encode()).hexdigest()[:16]
+    return home / f"{interpreter.abi}-{key}"
 
 
 def _dispatches(pyconfig: Path) -> bool:

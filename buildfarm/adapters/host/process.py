@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import marshal
+import math
 import os
 import re
 import select
@@ -15,51 +16,74 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from buildfarm.adapters.host.disk import Disk
+from buildfarm.adapters.host.supervisor import LOOK_EVERY
 from buildfarm.model.errors import FarmError
-from buildfarm.model.session import Ended, Sink, Stop
+from buildfarm.model.session import Ended, Excess, Sink, Stop
 
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_ANY_SIZE = 1 << 50  # bytes
+# A module of its own program, because what is imported is compiled only once. It starts with nothing but the standard
+# library, and with ours after that.
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); from buildfarm.adapters.host.supervisor import main;"
+    "main(int(sys.argv[2]))"
+)
+_OURS = str(Path(__file__).parents[3])
+_ANY = 1 << 60
 _ASK_EVERY = 0.1  # seconds between two looks at stop() and the limits
 _GRACE = 15.0  # seconds that a supervisor gets to end everything and to report
+_POLLED = {"memory": Ended.MEMORY, "pids": Ended.PIDS, "cpu": Ended.CPU}
 _TAIL_BYTES, _TAIL_LINES = 65536, 60
-_END = re.compile(r"^end (-?\d+) (\d+)$", re.MULTILINE)
+_END = re.compile(r"^end (-?\d+) (\d+) (\S+) (\d+) (\d+) (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: argv, the whole environment, working directory, and the largest file it may write, in bytes.
+    """What to run: argv, the whole environment, working directory.
 
-    ``mark`` are the variables of the supervisor itself, by which a sweep finds it. ``report_at`` are descriptors at
-    which the command gets the pipe whose content is ``Ending.report``.
+    ``mark`` are the variables of the supervisor itself, by which a sweep finds it. ``processors`` are those to run on;
+    none: on all. ``report_at`` are descriptors at which the command gets the pipe whose content is ``Ending.report``.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: str
-    file_size: int
     mark: Mapping[str, str]
+    processors: tuple[int, ...] = ()
     report_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """When it must end: at ``deadline`` (``time.monotonic``), after so many seconds of silence, or bytes of output."""
+    """When it must end: at ``deadline`` (``time.monotonic``), after so many seconds of silence, or bytes of output.
+
+    And when all its processes together use more ``memory`` (bytes), ``pids`` (processes and threads) or ``cpu``
+    (seconds), or write more to the ``disk``.
+    """
 
     deadline: float
     silence: float
     log: int
+    memory: int = _ANY
+    pids: int = _ANY
+    cpu: float = math.inf
+    disk: Disk | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How it ended. ``exit_code`` means something only with ``Ended.EXITED``; ``written`` is its output in bytes."""
+    """How it ended. ``exit_code`` means something only with ``Ended.EXITED``; ``written`` is its output in bytes.
+
+    ``memory`` (bytes) is the most that was in use at once, ``cpu`` the seconds of processor time.
+    """
 
     ended: Ended
     exit_code: int
     report: str
     written: int
     tail: tuple[str, ...]
+    memory: int = 0
+    cpu: float = 0.0
+    excess: Excess | None = None
 
 
 class Output:
@@ -98,7 +122,7 @@ def run(order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
     with os.fdopen(reading, "rb") as report:
         try:
             supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(writing)],
+                [sys.executable, "-I", "-S", "-c", _SUPERVISOR, _OURS, str(writing)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -116,19 +140,21 @@ def run(order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
         leash, pipe = cast("IO[bytes]", supervisor.stdin), cast("IO[bytes]", supervisor.stdout)
         with supervisor:
             try:
-                _give(order, leash)
+                _give(order, bounds, leash)
                 ended = _follow(supervisor, pipe, bounds, output, stop)
             finally:
                 leash.close()
                 pipe.close()  # not drained: who still writes gets SIGPIPE
                 _wait(supervisor)
+                if bounds.disk:
+                    bounds.disk.rest()
         os.set_blocking(reading, False)
-        return _ending(ended, _all_of(report), output)
+        return _ending(ended, _all_of(report), output, bounds)
 
 
 def call(argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> Ending:
     """Run a program of our own to its end, within an hour; it dies with us, so that no two ever do the same."""
-    order = Order(argv=argv, env=env, cwd=cwd, file_size=_ANY_SIZE, mark={})
+    order = Order(argv=argv, env=env, cwd=cwd, mark={})
     return run(order, Bounds(deadline=time.monotonic() + 3600, silence=3600, log=1 << 30), _unheard, lambda: False)
 
 
@@ -136,8 +162,9 @@ def _unheard(_chunk: bytes) -> None:
     """The tail is kept, and says enough."""
 
 
-def _give(order: Order, leash: IO[bytes]) -> None:
-    plain = (order.argv, dict(order.env), order.cwd, order.file_size, order.report_at)
+def _give(order: Order, bounds: Bounds, leash: IO[bytes]) -> None:
+    limits = (bounds.disk.bound if bounds.disk else _ANY, bounds.memory, bounds.pids, bounds.cpu)
+    plain = (order.argv, dict(order.env), order.cwd, order.processors, order.report_at, limits)
     unsent = memoryview(marshal.dumps(plain))
     with contextlib.suppress(BrokenPipeError):  # it has died: its missing report tells
         while unsent:
@@ -152,8 +179,8 @@ def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds
         now = time.monotonic()
         if now >= ask_at:
             ask_at = now + _ASK_EVERY
-            if stop():
-                return Ended.STOPPED
+            if ended := _asked(bounds, stop):
+                return ended
         silent_at = output.heard + bounds.silence
         if now >= bounds.deadline:
             return Ended.WALL
@@ -169,6 +196,12 @@ def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds
             return Ended.EXITED
 
 
+def _asked(bounds: Bounds, stop: Stop) -> Ended | None:
+    if stop():
+        return Ended.STOPPED
+    return Ended.DISK if bounds.disk and bounds.disk.breaks() else None
+
+
 def _wait(supervisor: subprocess.Popen[bytes]) -> None:
     try:
         supervisor.wait(_GRACE)
@@ -182,12 +215,40 @@ def _all_of(report: IO[bytes]) -> str:
     return ""
 
 
-def _ending(ended: Ended, report: str, output: Output) -> Ending:
+def _ending(ended: Ended, report: str, output: Output, bounds: Bounds) -> Ending:
     ends = _END.findall(report)
     if not ends:
         last = "; its last words: " + output.tail()[-1] if output.tail() else ""
         raise FarmError(f"how the command ended is not known: its supervisor was killed or could not work{last}")
-    code, left = map(int, ends[-1])
-    if left:
+    code, left, broken, memory, pids, cpu = ends[-1]
+    if int(left):
         raise FarmError(f"{left} processes of it cannot be ended; look for ones that wait for a device or run as root")
-    return Ending(ended=ended, exit_code=code, report=report, written=output.written, tail=output.tail())
+    if ended is Ended.EXITED and broken in _POLLED:
+        ended = _POLLED[broken]
+    elif ended is Ended.EXITED and code != "0" and bounds.disk and bounds.disk.filled():
+        ended = Ended.DISK
+    return Ending(
+        ended=ended,
+        exit_code=int(code),
+        report=report,
+        written=output.written,
+        tail=output.tail(),
+        memory=int(memory),
+        cpu=float(cpu),
+        excess=_excess(ended, bounds, int(memory), int(pids), float(cpu)),
+    )
+
+
+def _excess(ended: Ended, bounds: Bounds, memory: int, pids: int, cpu: float) -> Excess | None:
+    polled = f"polled every {LOOK_EVERY} s"
+    match ended:
+        case Ended.MEMORY:
+            return Excess(used=memory, limit=bounds.memory, measured=polled)
+        case Ended.PIDS:
+            return Excess(used=pids, limit=bounds.pids, measured=polled)
+        case Ended.CPU:
+            return Excess(used=cpu, limit=bounds.cpu, measured=polled)
+        case Ended.DISK if bounds.disk:
+            return Excess(used=bounds.disk.used, limit=bounds.disk.bound, measured="weighed by du")
+        case _:
+            return None

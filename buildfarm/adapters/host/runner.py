@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from buildfarm.adapters.host.bubblewrap import Sandbox
+from buildfarm.adapters.host.processors import Processors
 from buildfarm.adapters.host.provision import Provide
 from buildfarm.adapters.host.session import HostSession, Place
 from buildfarm.adapters.host.sweep import Record, close, started, sweep
@@ -30,11 +31,12 @@ class HostRunner:
         self._store = store
         self._provide = provide
         self._bwrap = bwrap
+        self._processors = Processors()
 
     @contextmanager
     def open(self, spec: SessionSpec, sink: Sink, stop: Stop) -> Iterator[Session]:
         """See ``ports.Runner``."""
-        with self._provide(spec) as given:
+        with self._provide(spec) as given, self._processors.take(spec.limits.cpus) as processors:
             tools = userland(self._tools)
             self._sessions.mkdir(mode=0o700, parents=True, exist_ok=True)
             name = secrets.token_hex(8)
@@ -45,8 +47,10 @@ class HostRunner:
             folder = self._sessions / name
             try:
                 folder.mkdir()
-                sandbox = Sandbox(self._bwrap, folder, tools, given) if self._bwrap else None
-                place = Place(name=name, folder=folder, userland=tools, sandbox=sandbox, given=given)
+                sandbox = Sandbox(self._bwrap, folder, tools, given, spec.limits.memory) if self._bwrap else None
+                place = Place(
+                    name=name, folder=folder, userland=tools, sandbox=sandbox, processors=processors, given=given
+                )
                 yield HostSession(place, spec, self._store, sink, stop)
             finally:
                 close(self._sessions, name)

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import io
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from buildfarm.adapters.host import bubblewrap, process
+from buildfarm.adapters.host import bubblewrap, process, terminal
+from buildfarm.adapters.host.disk import Disk
 from buildfarm.adapters.host.folder import Folder, Parts
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.sweep import MARK, end_processes
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
-from buildfarm.model.session import Archive, Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.session import Archive, Command, Completed, Content, Ended, Excess, Layout, SessionSpec, Sink, Stop
 from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
-from buildfarm.steps import archive
+from buildfarm.steps.archive import unpacked
 
 _FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home", "tmp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a session is: name, folder and tools, the sandbox around its commands or None, what it was given."""
+    """Where a session is: name, folder and tools, the sandbox around its commands or None, its processors, what it was
+    given.
+    """
 
     name: str
     folder: Path
     userland: Path
     sandbox: bubblewrap.Sandbox | None
+    processors: tuple[int, ...]
     given: Provision
 
 
@@ -45,6 +51,9 @@ class HostSession:
         self._stop = stop
         self._deadline = time.monotonic() + spec.limits.wall
         self._written = 0
+        self._cpu = 0.0
+        self._disk = Disk(place.folder, spec.limits.disk)
+        self._ran: list[Completed] = []
         given = place.given
         root = bubblewrap.ROOT if place.sandbox else str(place.folder)
         self._layout = Layout.at(root, python=given.python, tools=given.tools)
@@ -73,12 +82,17 @@ class HostSession:
     @property
     def isolation(self) -> str:
         """What keeps its commands from the rest of the machine."""
-        return "bubblewrap (no network)" if self._place.sandbox else "none (network open)"
+        return f"{'bubblewrap (no network)' if self._place.sandbox else 'none (network open)'}, limits polled"
 
     @property
     def packages(self) -> tuple[SeenPackage, ...]:
         """See ``ports.Session``."""
         return self._place.given.packages
+
+    @property
+    def ran(self) -> tuple[Completed, ...]:
+        """See ``ports.Session``."""
+        return tuple(self._ran)
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""
@@ -104,13 +118,30 @@ class HostSession:
             end_processes(self._place.name)  # whoever should have done so has failed
             raise FarmError(f"could not {command.what}: {error}") from error
         self._written += ending.written
-        return Completed(
+        self._cpu += ending.cpu
+        done = Completed(
             command=command,
             ended=ending.ended,
             exit_code=ending.exit_code,
             seconds=time.monotonic() - began,
             tail=ending.tail,
+            memory=ending.memory,
+            cpu=ending.cpu,
+            excess=self._excess(ending),
         )
+        self._ran.append(done)
+        return done
+
+    def interact(self, command: Command) -> int:
+        """See ``ports.Session``."""
+        mark = {MARK: self._place.name}
+        env, sandbox = self._variables(command, mark), self._place.sandbox
+        try:
+            if sandbox is None:
+                return terminal.converse(command.argv, env, command.cwd)
+            return terminal.converse(sandbox.wrap_on_terminal(command.argv, command.cwd, env), mark, "/")
+        finally:
+            end_processes(self._place.name)
 
     def take(self, pattern: str) -> tuple[Artifact, ...]:
         """See ``ports.Session``."""
@@ -119,36 +150,51 @@ class HostSession:
 
     def _run(self, command: Command) -> process.Ending:
         mark = {MARK: self._place.name}
-        env = {**self._env, "PWD": command.cwd, **command.env, **mark}
-        limits = self._spec.limits
-        bounds = process.Bounds(deadline=self._deadline, silence=limits.silence, log=limits.log - self._written)
-        sandbox = self._place.sandbox
+        env = self._variables(command, mark)
+        sandbox, processors = self._place.sandbox, self._place.processors
         if sandbox is None:
-            order = process.Order(argv=command.argv, env=env, cwd=command.cwd, file_size=limits.disk, mark=mark)
-            return process.run(order, bounds, self._sink, self._stop)
+            order = process.Order(argv=command.argv, env=env, cwd=command.cwd, mark=mark, processors=processors)
+            return process.run(order, self._bounds(), self._sink, self._stop)
         wrapped = sandbox.wrap(command.argv, command.cwd, env)
         order = process.Order(
-            argv=wrapped, env=mark, cwd="/", file_size=limits.disk, mark=mark, report_at=bubblewrap.REPORT_AT
+            argv=wrapped, env=mark, cwd="/", mark=mark, processors=processors, report_at=bubblewrap.REPORT_AT
         )
-        return bubblewrap.read(process.run(order, bounds, self._sink, self._stop))
+        return bubblewrap.read(process.run(order, self._bounds(), self._sink, self._stop))
+
+    def _excess(self, ending: process.Ending) -> Excess | None:
+        if ending.ended is Ended.CPU and ending.excess:  # of which the command had only what others had left
+            return replace(ending.excess, used=self._cpu, limit=self._spec.limits.cpu)
+        return ending.excess
+
+    def _bounds(self) -> process.Bounds:
+        """What the session has left of its limits."""
+        limits = self._spec.limits
+        return process.Bounds(
+            deadline=self._deadline,
+            silence=limits.silence,
+            log=limits.log - self._written,
+            memory=limits.memory,
+            pids=limits.pids,
+            cpu=limits.cpu - self._cpu if limits.cpu else math.inf,
+            disk=self._disk,
+        )
+
+    def _variables(self, command: Command, mark: Mapping[str, str]) -> dict[str, str]:
+        return {**self._env, "PWD": command.cwd, **command.env, **mark}
 
     def _unpack(self, parts: Parts, content: Archive) -> None:
         dated: list[tuple[Parts, float]] = []
-        with self._store.open(content.artifact.sha256) as packed:
-            for entry in archive.entries(content.artifact.name, packed):
-                path = PurePosixPath(entry.path)
-                if content.only and not any(path.is_relative_to(selected) for selected in content.only):
-                    continue
-                at = (*parts, *path.parts)
-                match entry.kind:
-                    case "folder":
-                        self._folder.make(at)
-                        dated.append((at, entry.mtime))
-                    case "link":
-                        self._folder.link(at, entry.target)
-                    case _:
-                        with entry.open() as file:
-                            self._folder.write(at, file, mtime=entry.mtime, mode=0o755 if entry.executable else 0o644)
+        for entry in unpacked(content, self._store.open):
+            at = (*parts, *PurePosixPath(entry.path).parts)
+            match entry.kind:
+                case "folder":
+                    self._folder.make(at)
+                    dated.append((at, entry.mtime))
+                case "link":
+                    self._folder.link(at, entry.target)
+                case _:
+                    with entry.open() as file:
+                        self._folder.write(at, file, mtime=entry.mtime, mode=0o755 if entry.executable else 0o644)
         for at, mtime in reversed(dated):
             self._folder.date(at, mtime)
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from buildfarm.adapters.host.folder import Folder
-from buildfarm.adapters.host.supervisor import descendants
+from buildfarm.adapters.host.usage import descendants
 from buildfarm.model.errors import FarmError
 
 MARK = "BUILDFARM_SESSION"

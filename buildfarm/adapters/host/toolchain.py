@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildfarm.adapters.host import headers, tools, zig
+from buildfarm.adapters.host import headers, prefix, tools, zig
 from buildfarm.adapters.host.interpreters import Interpreter
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Reason
 from buildfarm.model.session import Purpose, SessionSpec
+from buildfarm.model.system import SystemPackage
 from buildfarm.model.target import Target
-from buildfarm.ports import Report
+from buildfarm.ports import Report, Store
 
 _ZIG = {
     "CC": "zig-cc",
@@ -34,7 +35,8 @@ class HostToolchain:
 
     ``home`` is the farm's; ``interpreters`` those that environments were made of; ``interpreter`` (3.10 or later) runs
     our own tools. ``uv`` is the path of its binary, ``uv_arguments`` what ``uv pip install`` needs to know about where
-    packages come from, ``environ`` the variables for programs that fetch something.
+    packages come from, ``environ`` the variables for programs that fetch something; ``store`` has the files of system
+    packages.
     """
 
     home: Path
@@ -44,6 +46,7 @@ class HostToolchain:
     uv_arguments: tuple[str, ...]
     environ: Mapping[str, str]
     report: Report
+    store: Store
 
     @contextmanager
     def provide(self, spec: SessionSpec) -> Iterator[Provision]:
@@ -55,7 +58,23 @@ class HostToolchain:
             yield self._test(self._interpreter(spec))
         else:
             with self._zig(self._interpreter(spec), spec) as provision:
-                yield provision
+                yield self._with_packages(provision, spec) if spec.packages else provision
+
+    def _with_packages(self, given: Provision, spec: SessionSpec) -> Provision:
+        """The same, and the system packages that were asked for."""
+        system = self.unpacked(spec.packages, spec.environment.target)
+        return replace(
+            given,
+            readable=(*given.readable, str(system.root)),
+            path=(*given.path, *system.path),
+            env={**given.env, **system.env},
+            packages=system.packages,
+        )
+
+    def unpacked(self, packages: tuple[SystemPackage, ...], target: Target) -> prefix.Prefix:
+        """The system packages in a folder of this machine; their files are in the store."""
+        arch = target.platform.split("_", 3)[3]
+        return prefix.provide(packages, arch, self.home / "system", self.store, self.report)
 
     def warm(self, jobs: Iterable[Job]) -> None:
         """Make what building these takes, before a session asks for it: libc++, where one of them is C++."""
@@ -63,13 +82,38 @@ class HostToolchain:
             if isinstance(job, BuildJob) and job.cxx:
                 self._cache(self._tools(), job.target).warm("c++")
 
+    def make(self, target: Target) -> None:
+        """Make all that the first build for the target would wait for. Raises ``FarmError`` where it cannot be made."""
+        ours = self._tools()
+        self._build(self._interpreter_of(target.abi), ours)
+        self._cache(ours, target).warm("c++")  # with C in it
+
+    @property
+    def installed(self) -> bool:
+        """Whether our tools are here."""
+        return tools.installed(self.interpreter, self.home / "tools")
+
+    def provided(self, interpreter: Interpreter) -> bool:
+        """Whether the interpreter can be built for as it is, or the headers that it lacks are in the home."""
+        found = headers.look(interpreter)
+        return isinstance(found, headers.Headers) and headers.provided(interpreter, found, self.home / "python")
+
+    def warmed(self, target: Target) -> tuple[str, ...]:
+        """The languages, of ``c`` and ``c++``, that zig's cache is warm for."""
+        root = self._cache_root(target)
+        return tuple(each for each in ("c", "c++") if zig.is_warm(root, each))
+
+    def _cache_root(self, target: Target) -> Path:
+        return self.home / "cache" / "zig" / f"{tools.versions()['ziglang']}-{zig.target_name(target)}"
+
     def _cache(self, ours: tools.Tools, target: Target) -> zig.ZigCache:
-        name = zig.target_name(target)
-        root = self.home / "cache" / "zig" / f"{tools.versions()['ziglang']}-{name}"
-        return zig.ZigCache(root=root, tools=ours, target=name, report=self.report)
+        root = self._cache_root(target)
+        return zig.ZigCache(root=root, tools=ours, target=zig.target_name(target), report=self.report)
 
     def _interpreter(self, spec: SessionSpec) -> Interpreter:
-        abi = spec.environment.target.abi
+        return self._interpreter_of(spec.environment.target.abi)
+
+    def _interpreter_of(self, abi: str) -> Interpreter:
         for interpreter in self.interpreters:
             if interpreter.abi == abi:
                 return interpreter

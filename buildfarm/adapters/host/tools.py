@@ -77,8 +77,7 @@ def install(
     ``interpreter`` (3.10 or later) runs those that are modules; ``uv_arguments`` (of ``uv pip install``) and
     ``environ`` say where packages come from. Raises ``FarmError`` with uv's own words.
     """
-    source = Path(zigcc.__file__).read_text(encoding="utf-8")
-    root = home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
+    root = _root(interpreter, home)
     complete = root / "complete"
     home.mkdir(parents=True, exist_ok=True)
     if not complete.exists():
@@ -102,6 +101,11 @@ def install(
     )
 
 
+def installed(interpreter: Interpreter, home: Path) -> bool:
+    """Whether ``install`` has nothing left to do."""
+    return (_root(interpreter, home) / "complete").exists()
+
+
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock of a file, alone on this machine, threads included. ``waiting`` is called if somebody else has it.
@@ -118,6 +122,11 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
         yield
     finally:
         os.close(file)
+
+
+def _root(interpreter: Interpreter, home: Path) -> Path:
+    source = Path(zigcc.__file__).read_text(encoding="utf-8")
+    return home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
 
 
 def _pins() -> dict[str, str]:

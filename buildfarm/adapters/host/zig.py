@@ -76,7 +76,7 @@ class ZigCache:
 
     def _base(self, language: str) -> Path:
         """The cache with the runtime for ``c``, or for ``c++`` and C: made aside and renamed."""
-        base = self.root / f"base-{language}"
+        base = _base_at(self.root, language)
         if base.is_dir():
             return base
         self.root.mkdir(parents=True, exist_ok=True)
@@ -110,6 +110,15 @@ class ZigCache:
 
     def _say(self, message: str) -> None:
         self.report(Progress(job="", step="tool-chain", message=message))
+
+
+def is_warm(root: Path, language: str) -> bool:
+    """Whether the caches below ``root`` have their base for the language."""
+    return _base_at(root, language).is_dir()
+
+
+def _base_at(root: Path, language: str) -> Path:
+    return root / f"base-{language}"
 
 
 def environment(cache: Path) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A program of its own, started for every file that is compiled: standard library only, Python 3.9, few imports. It is
 ``zigcc.py TOOL ARGUMENT…``, or has the tool's name. BUILDFARM_ZIG is the path of zig, BUILDFARM_ZIG_TARGET zig's name
-for the target, BUILDFARM_SESSION_ROOT a folder that debug data shall call /buildfarm.
+for the target, BUILDFARM_SESSION_ROOT a folder that debug data shall call /buildfarm, BUILDFARM_SYSTEM what /usr is
+elsewhere: the folder with include and lib of system packages.
 """
 # pathlib would double the time of a start; a program of its own reads its environment and prints.
 # ruff: noqa: PTH113, PTH119, PTH123, SIM905, T201, TID251
@@ -61,12 +62,14 @@ _Z_MEANING = frozenset(("muldefs", "execstack", "initfirst", "interpose"))
 _ARM_FEATURES = {"simd": "neon", "fp": "fp_armv8", "fp16": "fullfp16"}
 
 
-def translate(tool: str, argv: Sequence[str], target: str, root: str = "") -> tuple[list[str], tuple[str, ...]]:
+def translate(
+    tool: str, argv: Sequence[str], target: str, root: str = "", system: str = ""
+) -> tuple[list[str], tuple[str, ...]]:
     """The arguments for zig, its subcommand first, and what was left out although the result is another one without it.
 
     ``tool`` is one of ``TOOLS``; ``target`` zig's name for it, with the floor: ``x86_64-linux-gnu.2.17``; ``root`` a
-    folder that debug data and ``__FILE__`` shall call ``/buildfarm``. Raises ``OSError`` for a response file that
-    cannot be read.
+    folder that debug data and ``__FILE__`` shall call ``/buildfarm``; ``system`` the folder that is to system packages
+    what ``/usr`` is to installed ones. Raises ``OSError`` for a response file that cannot be read.
     """
     if tool not in ("zig-cc", "zig-c++"):
         return [TOOLS[tool], *argv], ()
@@ -84,7 +87,18 @@ def translate(tool: str, argv: Sequence[str], target: str, root: str = "") -> tu
     arguments = list(_arguments(words, notes))
     if linking and "-r" not in arguments:
         arguments.append("-s")  # else every C++ module carries 5 MB of libc++'s debug data
+    if system:
+        arguments += _of_packages(system, target, compiling=compiling, linking=linking)
     return [TOOLS[tool], "-target", target, *ours, *arguments], tuple(dict.fromkeys(notes))
+
+
+def _of_packages(system: str, target: str, *, compiling: bool, linking: bool) -> Iterator[str]:
+    """Where headers and libraries of system packages are, behind everything that was asked for and zig's own."""
+    multiarch = target.partition("-")[0] + "-linux-gnu"
+    if compiling:
+        yield from ("-idirafter", system + "/include", "-idirafter", system + "/include/" + multiarch)
+    if linking:
+        yield from ("-L" + system + "/lib/" + multiarch, "-L" + system + "/lib")
 
 
 def _words(arguments: Iterator[str]) -> Iterator[tuple[str, ...]]:
@@ -212,7 +226,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if "-print-multiarch" in arguments:
         print(target.partition(".")[0])
         return 0
-    translated, notes = translate(tool, arguments, target, environ.get("BUILDFARM_SESSION_ROOT", ""))
+    translated, notes = translate(
+        tool, arguments, target, environ.get("BUILDFARM_SESSION_ROOT", ""), environ.get("BUILDFARM_SYSTEM", "")
+    )
     for note in notes:
         print(f"{tool}: left out {note}: zig has nothing like it", file=sys.stderr, flush=True)
     zig = environ["BUILDFARM_ZIG"]

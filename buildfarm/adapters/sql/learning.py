@@ -45,8 +45,8 @@ class SqlLocks:
         if first.sha256 != artifact.sha256:
             raise RecipeError(
                 f"{name} {version}: the sdist changed upstream: {first.file} was sha256:{first.sha256}, "
-                f"{artifact.name} is sha256:{artifact.sha256}. Find out why before you build it; "
-                f"to accept it, name its hash in the recipe (source: sdist)."
+                f"{artifact.name} is sha256:{artifact.sha256}. Find out why; then name the one to build in the recipe: "
+                f'`source: {{sdist: {{"{version}": "sha256:…"}}}}`.'
             )
         return from_plain(KnownSource, first.source)
 

@@ -12,14 +12,16 @@ from buildfarm.app.options import (
     JSON,
     OPERANDS,
     TARGETS,
+    news_options,
     open_here,
     print_json,
+    screen_here,
     settings_of,
     site_options,
 )
 
 if TYPE_CHECKING:
-    from buildfarm.app.operands import Read
+    from buildfarm.app.recipe_files import Read
     from buildfarm.app.settings import Settings
     from buildfarm.model.job import BuildRequest
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 @INDEX
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
 @JSON
+@news_options
 @site_options
 @click.pass_obj
 def build(
@@ -41,6 +44,7 @@ def build(
     index: str | None,
     jobs: int | None,
     as_json: bool,
+    news: str | None,
 ) -> int:
     """Build, repair, verify, test and publish wheels, here and now."""
     from rich.console import Console
@@ -49,12 +53,12 @@ def build(
 
     settings = settings_of(options, index=index, jobs=jobs)
     request = _request(settings, operands, files, targets)
-    with open_here(settings) as site:
+    with open_here(settings, screen_here(news)) as site:
         result = local.build(site, request, settings.jobs)
         if as_json:
             print_json(output.result_json(result, site.log))
         console = Console(stderr=True)
-        output.failures(result, site.log, console)
+        output.failures(result, site.log, settings, console)
         if not as_json:
             output.result_table(result, Console())
         output.where_next(result, settings, console)

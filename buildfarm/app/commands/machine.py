@@ -1,10 +1,12 @@
-"""The commands about this machine: its server and its settings."""
+"""The commands about this machine: its server, its settings, and its health."""
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from buildfarm.app.options import JSON, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, print_json, screen_here, settings_of, site_options
 
 
 @click.command()
@@ -34,14 +36,46 @@ def config() -> None:
 @site_options
 @click.pass_obj
 def show(options: dict[str, str], as_json: bool) -> int:
-    """Show every setting and where its value came from."""
-    from buildfarm.adapters.pip_config import redacted
+    """Show every setting and where its value came from, the parts of the home, and what pip is configured to."""
+    from rich.console import Console
 
-    settings = settings_of(options)
-    values = {name: redacted(str(getattr(settings, name))) for name in settings.origins}
+    from buildfarm.app import configuration
+
+    document = configuration.to_plain(settings_of(options), os.environ)
     if as_json:
-        print_json({name: {"value": value, "from": settings.origins[name]} for name, value in values.items()})
+        print_json(document)
     else:
-        for name, value in values.items():
-            click.echo(f"{name:10} {value or '-':50} {settings.origins[name]}")
+        configuration.show(document, Console())
     return 0
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="Do all that needs no root: tools, headers, sandbox, zig's caches.")
+@JSON
+@site_options
+@click.pass_obj
+def doctor(options: dict[str, str], fix: bool, as_json: bool) -> int:
+    r"""Say what this machine can build, what is missing, and the command that brings it.
+
+    Takes at most five seconds, and changes nothing without --fix.
+
+    \b
+    Exit code 0: something can be built; 1: nothing can; 3: the farm is broken.
+    """
+    from rich.console import Console
+
+    from buildfarm.app.doctor.examine import examine
+    from buildfarm.app.doctor.mend import mend
+    from buildfarm.app.doctor.patient import Patient
+    from buildfarm.app.doctor.show import show
+
+    patient = Patient(settings=settings_of(options), environ=os.environ)
+    if fix:
+        with screen_here(None) as screen:
+            mend(patient, screen)
+    report = examine(patient)
+    if as_json:
+        print_json(report.to_plain())
+    else:
+        show(report, Console())
+    return report.exit_code

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 
 import click
 
-from buildfarm.app.options import JSON, print_json
+from buildfarm.app.commands.authoring import fmt, new, pin, schema
+from buildfarm.app.options import print_json
 
 
 @click.group()
@@ -15,21 +16,34 @@ def recipe() -> None:
 
 
 @recipe.command()
-@click.argument("paths", nargs=-1, required=True, metavar="RECIPE|FOLDER...")
-@JSON
-def check(paths: tuple[str, ...], as_json: bool) -> int:
-    """Check recipe files: every error of every file, with its place and what to do."""
-    from buildfarm.app.operands import Read, read_recipe_file, recipe_files
-    from buildfarm.model.wheel import Severity
-    from buildfarm.recipe.diagnostic import to_plain
+@click.argument("paths", nargs=-1, required=True, metavar="RECIPE|FOLDER|-...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "sarif")),
+    default="text",
+    help="sarif is for code hosts and editors.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@click.option("--strict", is_flag=True, help="Demand versions, hashes and reasons too, and let warnings fail.")
+def check(paths: tuple[str, ...], form: str, strict: bool) -> int:
+    """Check recipe files: every error of every file, with its place and what to do.
 
-    files = [file for path in paths for file in recipe_files(Path(path))]
-    found = sum(map(read_recipe_file, files), Read())
-    if as_json:
-        print_json({"files": len(files), "diagnostics": [to_plain(each) for each, _ in found.diagnostics]})
-    else:
-        if found.messages:
-            click.echo(found.messages)
-        errors = sum(each.severity is Severity.ERROR for each, _ in found.diagnostics)
-        click.echo(f"{len(files)} recipes, {errors} errors, {len(found.diagnostics) - errors} warnings", err=True)
-    return 2 if found.failed or not files else 0
+    Takes recipe files, folders of them, requirements files, and - for a recipe on stdin. Exit code 2 if anything is
+    wrong; with --strict warnings count too.
+    """
+    from buildfarm.app.checking import check_paths, summary
+
+    checked = check_paths(paths, sys.stdin.buffer, strict=strict)
+    if form == "json":
+        print_json(checked.as_json())
+    elif form == "sarif":
+        print_json(checked.as_sarif())
+    elif checked.read.messages:
+        click.echo(checked.read.messages)
+    click.echo(summary(checked), err=True)
+    return 2 if checked.failed else 0
+
+
+for command in (new, pin, fmt, schema):
+    recipe.add_command(command)

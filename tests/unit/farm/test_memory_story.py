@@ -15,8 +15,10 @@ import pytest
 
 from buildfarm.adapters.memory import (
     MemoryBell,
+    MemoryCrates,
     MemoryLog,
     MemoryOwners,
+    MemoryPackages,
     MemoryResolver,
     MemorySources,
     MemoryStore,
@@ -29,9 +31,20 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.why import why
 from buildfarm.farm.work import Workplace, work_one
-from buildfarm.model.job import BuildRequest, Environment, Worker
+from buildfarm.model.job import BuildJob, BuildRequest, Environment, Worker
 from buildfarm.model.outcome import Failed
-from buildfarm.model.recipe import Build, Override, Publish, Recipe, Requires, Test
+from buildfarm.model.recipe import (
+    Build,
+    Override,
+    Patch,
+    Publish,
+    Recipe,
+    Requires,
+    SdistSource,
+    Test,
+    Track,
+    UrlSource,
+)
 from buildfarm.model.session import Command
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import TestReport
@@ -144,6 +157,8 @@ class Farm:
             store=self.store,
             sources=MemorySources(sdists or {"demo-1.0.tar.gz": sdist("demo", "1.0")}, self.store),
             resolver=MemoryResolver(wheels or {}, self.store),
+            packages=MemoryPackages({}, {}, self.store),
+            crates=MemoryCrates({}, self.store),
             tree=self.tree,
             bell=MemoryBell(),
             owners=MemoryOwners("local-me"),
@@ -415,3 +430,138 @@ def test_editing_requirements_of_the_build_locks_again() -> None:
     assert [each.artifact.name for each in farm.coordinator.jobs.inputs(row.job.key)][
         -1
     ] == "helper-1.0-py3-none-any.whl"
+
+
+# ------------------------------------------------------------------------------------------------------- sources
+
+FIX = b"--- a/x.py\n+++ b/x.py\n@@ -0,0 +1 @@\n+fixed = True\n"
+REQUIRING = (
+    b"--- a/pyproject.toml\n+++ b/pyproject.toml\n@@ -1,3 +1,3 @@\n [build-system]\n-requires = []\n"
+    b'+requires = ["helper"]\n build-backend = "b"\n\\ No newline at end of file\n'
+)
+PATCHED = replace(DEMO, patches=(Patch(file="/recipes/fix.patch", versions="<2"),))
+
+
+def with_patch(content: bytes, **wheels: bytes) -> Farm:
+    sdists = {"demo-1.0.tar.gz": sdist("demo", "1.0"), "/recipes/fix.patch": content}
+    return Farm(Machine(lambda _: wheel("demo", "1.0")), sdists=sdists, wheels=wheels)
+
+
+def test_a_patch_is_an_input_of_the_job_and_its_bytes_are_in_the_key() -> None:
+    farm = with_patch(FIX)
+    seen: list[bytes] = []
+
+    def build(_: dict[str, object]) -> bytes:
+        return wheel("demo", "1.0")
+
+    def watch(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+        seen.extend(content for path, content in files.items() if path == "/buildfarm/source/x.py")
+        return Machine(build)(command, files)
+
+    farm.place = replace(farm.place, runner=MemoryRunner(farm.store, watch))
+    farm.build(PATCHED)
+    assert farm.page()
+    assert set(seen) == {b"fixed = True\n"}
+    (job,) = (row.job for row in farm.coordinator.jobs.rows() if isinstance(row.job, BuildJob))
+    assert job.part.patches == (Patch(file="fix.patch", sha256=sha256(FIX).hexdigest()),)
+    assert [each.role for each in farm.coordinator.jobs.inputs(job.key)] == ["source", "patch"]
+
+
+def test_a_patch_that_does_not_fit_fails_the_build() -> None:
+    farm = with_patch(b"--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-old\n+new\n")
+    farm.build(PATCHED)
+    failed = farm.failure()
+    assert (failed.step, failed.reason.code) == ("build", "patch")
+    assert "at line 1 it expects 'old', and there is the end of the file" in failed.reason.message
+
+
+def test_a_patch_may_change_what_the_build_requires() -> None:
+    farm = with_patch(REQUIRING, **{"helper-1.0-py3-none-any.whl": wheel("helper", "1.0")})
+    farm.build(PATCHED)
+    (job,) = (row.job for row in farm.coordinator.jobs.rows() if isinstance(row.job, BuildJob))
+    assert job.requires == ("helper",)
+
+
+def test_a_patch_that_is_not_there_is_said() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    (out,) = farm.build(PATCHED).plan.left_out
+    assert "the patch /recipes/fix.patch could not be read" in out.reason
+
+
+def test_a_patch_for_other_versions_is_left_alone() -> None:
+    farm = with_patch(b"no patch")
+    farm.build(replace(PATCHED, patches=(replace(PATCHED.patches[0], versions=">=2"),)))
+    assert farm.page()
+
+
+OLD, NEW = sdist("demo", "1.0"), sdist("demo", "1.0", file="y.py")
+
+
+def after_a_change(recipe: Recipe) -> tuple[Farm, Ticked]:
+    """The recipe, built after upstream changed the bytes of an sdist that is pinned."""
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")), sdists={"demo-1.0.tar.gz": OLD})
+    farm.build(DEMO)
+    changed = MemorySources({"demo-1.0.tar.gz": NEW}, farm.store)
+    farm.coordinator = replace(farm.coordinator, sources=changed)
+    return farm, farm.build(recipe)
+
+
+def built_from(farm: Farm) -> set[str]:
+    return {row.job.source.artifact.sha256 for row in farm.coordinator.jobs.rows() if isinstance(row.job, BuildJob)}
+
+
+def test_an_sdist_that_changed_upstream_is_refused_with_both_hashes() -> None:
+    _, ticked = after_a_change(replace(DEMO, versions=Track()))
+    (out,) = ticked.plan.left_out
+    assert sha256(OLD).hexdigest() in out.reason
+    assert sha256(NEW).hexdigest() in out.reason
+    assert 'source: {sdist: {"1.0": "sha256:…"}}' in out.reason
+
+
+@pytest.mark.parametrize(("versions", "content"), [(("1.0",), OLD), (("1.0",), NEW), (Track(), OLD), (Track(), NEW)])
+def test_the_hash_that_the_recipe_names_is_the_one_that_is_built(
+    versions: tuple[str, ...] | Track, content: bytes
+) -> None:
+    hashes = {"1.0": f"sha256:{sha256(content).hexdigest()}"}
+    farm, ticked = after_a_change(Recipe(name="demo", versions=versions, source=SdistSource(hashes=hashes)))
+    assert ticked.plan.left_out == ()
+    assert built_from(farm) == {sha256(OLD).hexdigest(), sha256(content).hexdigest()}
+
+
+def test_a_pinned_version_needs_no_upstream() -> None:
+    farm, ticked = after_a_change(replace(DEMO, build=Build(env={"A": "1"})))
+    assert ticked.plan.left_out == ()
+    assert built_from(farm) == {sha256(OLD).hexdigest()}
+
+
+def test_a_hash_that_nobody_has_is_refused_with_both() -> None:
+    _, ticked = after_a_change(replace(DEMO, source=SdistSource(hashes={"1.0": "sha256:" + "0" * 64})))
+    (out,) = ticked.plan.left_out
+    assert "0" * 64 in out.reason
+    assert sha256(NEW).hexdigest() in out.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://x/demo-1.0.tar.gz", "demo-1.0.tar.gz"),
+        ("https://x/a/demo%201.0.zip?token=1", "demo 1.0.zip"),
+        ("https://x/download?id=5#demo-1.0.tar.gz", "demo-1.0.tar.gz"),
+        ("https://x/v1.0.tar.xz#sha256=0", "v1.0.tar.xz"),
+    ],
+)
+def test_a_url_names_its_file_in_its_path_or_behind_it(url: str, name: str) -> None:
+    source = UrlSource(url=url, sha256="sha256:" + sha256(OLD).hexdigest())
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    farm.store.put(name, io.BytesIO(OLD))
+    ticked = farm.build(replace(DEMO, source=source))
+    if name.endswith(".tar.gz"):
+        assert ticked.plan.left_out == ()
+    else:
+        assert name in ticked.plan.left_out[0].reason  # its bytes are no such archive
+
+
+def test_a_url_that_names_no_archive_is_said() -> None:
+    source = UrlSource(url="https://x/download?id=5", sha256="sha256:" + "0" * 64)
+    (out,) = Farm(Machine(lambda _: b"")).build(replace(DEMO, source=source)).plan.left_out
+    assert "append the name: https://x/download?id=5#NAME-1.0.tar.gz" in out.reason

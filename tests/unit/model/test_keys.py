@@ -36,6 +36,7 @@ from buildfarm.model.recipe import (
     Test,
     Verify,
 )
+from buildfarm.model.system import SystemPackage
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 
@@ -130,6 +131,15 @@ def test_keys_are_the_golden_ones() -> None:
 
 OTHER_SOURCE = replace(SOURCE, artifact=replace(SOURCE.artifact, sha256="6" * 64))
 OTHER_TARGET = Target.parse("cp312-manylinux_2_17_x86_64")
+PACKAGE = SystemPackage(
+    manager="apt",
+    name="libyaml-dev",
+    version="0.2.5-1",
+    architecture="amd64",
+    source="libyaml",
+    artifact=Artifact(name="libyaml-dev.deb", size=1, sha256="b" * 64),
+    origin="/libyaml-dev.deb",
+)
 IN_THE_BUILD_KEY: dict[str, list[object]] = {
     "target": [OTHER_TARGET],
     "source": [OTHER_SOURCE],
@@ -145,6 +155,7 @@ IN_THE_BUILD_KEY: dict[str, list[object]] = {
     "tools": [{"zig": "0.15"}],
     "generation": [2],
     "needs": [{"numpy": "a" * 64}],
+    "packages": [(PACKAGE,)],
 }
 NOT_IN_THE_BUILD_KEY: dict[str, list[object]] = {
     "project": ["Demo"],
@@ -216,6 +227,13 @@ def test_a_new_field_of_a_job_or_of_its_parts_must_be_put_into_one_of_the_tables
     assert {each.name for each in dataclasses.fields(Recipe)} - beside == {
         each.name for each in dataclasses.fields(BuildPart)
     }
+
+
+def test_the_release_counts_where_there_are_system_packages_and_where_they_come_from_does_not() -> None:
+    seeing = replace(BUILD, packages=(PACKAGE,))
+    assert replace(seeing, environment=replace(ENVIRONMENT, release="debian 13")).key != seeing.key
+    assert replace(BUILD, environment=replace(ENVIRONMENT, release="debian 13")).key == BUILD.key
+    assert replace(seeing, packages=(replace(PACKAGE, origin="/elsewhere"),)).key == seeing.key
 
 
 def test_a_build_and_a_test_never_share_a_key_and_equal_jobs_do() -> None:

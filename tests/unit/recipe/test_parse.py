@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildfarm.model.canonical import from_plain, to_plain
+from buildfarm.model.overlay import laid
 from buildfarm.model.recipe import (
     GIB,
     MIB,
@@ -36,10 +37,10 @@ from buildfarm.recipe.reading import MOST
 
 HASH = "sha256:" + "0" * 64
 MAXIMAL = f"""\
-name: MySQLclient
+name: mysqlclient
 versions: ["2.3.1"]
 source: {{sdist: {{"2.3.1": "{HASH}"}}}}
-targets: {{python: ">=3.11", platforms: ["manylinux_*", "win_amd64"]}}
+targets: {{python: ">=3.11", platforms: ["manylinux_*", "musllinux_*", "win_amd64"]}}
 wheel: abi3
 system: {{dnf: [mysql-devel], apt: [default-libmysqlclient-dev, pkg-config], apk: [mariadb-dev], brew: [mysql-client],
   vcpkg: [libmysql], choco: [mysql]}}
@@ -55,7 +56,7 @@ repair:
   exclude: [libcuda.so.*]
   search: [build/lib]
   include: [{{from: /usr/lib/*/libmariadb3/plugin/*.so, to: MySQLdb/plugin/}}]
-verify: {{relax: {{rule-name: "the reason"}}}}
+verify: {{relax: {{rpath: "the reason"}}}}
 tests:
   - imports: auto
   - imports: [MySQLdb, MySQLdb.cursors]
@@ -95,7 +96,7 @@ def test_every_field() -> None:
         name="mysqlclient",
         versions=("2.3.1",),
         source=SdistSource(hashes={"2.3.1": HASH}),
-        targets=Targets(python=">=3.11", platforms=("manylinux_*", "win_amd64")),
+        targets=Targets(python=">=3.11", platforms=("manylinux_*", "musllinux_*", "win_amd64")),
         wheel="abi3",
         system=System(
             apt=("default-libmysqlclient-dev", "pkg-config"),
@@ -112,14 +113,14 @@ def test_every_field() -> None:
             config_settings={"--global-option": "build_ext"},
             before=("python generate.py",),
         ),
-        patches=(Patch(file="plugin-folder.patch", versions="<2.4"),),
+        patches=(Patch(file="/recipes/plugin-folder.patch", versions="<2.4"),),
         limits=Limits(cpus=1.5, memory=2 * GIB, disk=20 * GIB, pids=64, wall=7200, silence=90, log=MIB),
         repair=Repair(
             exclude=("libcuda.so.*",),
             search=("build/lib",),
             include=(Include(source="/usr/lib/*/libmariadb3/plugin/*.so", to="MySQLdb/plugin/"),),
         ),
-        verify=Verify(relax={"rule-name": "the reason"}),
+        verify=Verify(relax={"rpath": "the reason"}),
         tests=(
             Test(imports=("auto",)),
             Test(imports=("MySQLdb", "MySQLdb.cursors")),
@@ -167,7 +168,7 @@ def test_sources() -> None:
     assert recipe_of("name: six\nsource: {path: ../six}").source == PathSource(path="/recipes/../six")
 
 
-def test_a_part_of_an_override_lies_on_the_recipes_own() -> None:
+def test_an_override_knows_what_of_it_was_written() -> None:
     recipe = recipe_of(
         "name: six\n"
         "limits: {memory: 8GiB}\n"
@@ -179,10 +180,15 @@ def test_a_part_of_an_override_lies_on_the_recipes_own() -> None:
         "  - {select: 'cp313-*', wheel: platform}\n"
     )
     windows, newest = recipe.overrides
-    assert windows.build == Build(
-        compiler="auto", env={"A": "a", "B": "c"}, requires=Requires(add=("cython",)), before=("make",)
+    assert windows.build == Build(env={"B": "c"})
+    assert windows.written == (
+        *("build", "build.compiler", "build.requires", "build.requires.remove", "build.env"),
+        *("limits", "limits.wall"),
     )
-    assert windows.limits == Limits(memory=8 * GIB, wall=7200)
+    assert laid({"build": recipe.build, "limits": recipe.limits}, windows) == {
+        "build": Build(compiler="auto", env={"A": "a", "B": "c"}, requires=Requires(add=("cython",)), before=("make",)),
+        "limits": Limits(memory=8 * GIB, wall=7200),
+    }
     assert newest == Override(select="cp313-*", wheel="platform")
 
 
@@ -228,10 +234,13 @@ def test_many_warnings_leave_the_recipe() -> None:
         "targets: {platforms: [" + ", ".join(f"x{number}" for number in range(9_000)) + "]}",
         "overrides: [" + ", ".join(f"{{select: '*-win_arm{number}'}}" for number in range(5_000)) + "]",
         "tests: [{run: '" + "{a}" * 200_000 + "'}]",
+        "overrides: [" + ", ".join(f"{{select: '*-win_*', limits: {{pids: {n}}}}}" for n in range(9, 2_000)) + "]",
+        "build: {before: ['" + "eyJ" * 200_000 + "']}",
+        "build: {env: {A: '" + "a" * 900_000 + "'}}",
         "owners: ['" + " " * 900_000 + "']",
         "versions: [" + ", ".join(f'"{number}"' for number in range(15_000)) + "]",
     ],
-    ids=["globs", "selects", "placeholders", "spaces", "versions"],
+    ids=["globs", "selects", "placeholders", "overrides", "secret", "url", "spaces", "versions"],
 )
 def test_hostile_values_cost_little(text: str) -> None:
     start = time.process_time()

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildfarm.model.errors import Unavailable
-from buildfarm.steps.archive import EARLIEST, Bounds, Entry, entries
+from buildfarm.steps.archive import entries
+from buildfarm.steps.entry import EARLIEST, Bounds, Entry
 
 Member = tuple[tarfile.TarInfo, bytes]
 

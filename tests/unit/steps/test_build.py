@@ -14,7 +14,7 @@ from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob, BuildPart, Environment, SourcePin
 from buildfarm.model.outcome import Step
 from buildfarm.model.recipe import Build
-from buildfarm.model.session import Command, Completed, Ended, Layout
+from buildfarm.model.session import Command, Completed, Ended, Excess, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 from buildfarm.steps.build import before, call_hook, failure, hook_request, hook_script, read_answer
@@ -98,12 +98,16 @@ def test_an_answer_that_the_package_wrote_over_is_the_failure_of_the_package(con
 
 COMMAND = Command(argv=("python", "hook.py"), cwd="/", what="build the wheel")
 ENDED = {
-    (Ended.EXITED, 1): ("exit-code", "could not build the wheel: exit code 1", "its last lines say why"),
-    (Ended.EXITED, -9): ("exit-code", "could not build the wheel: was killed by signal 9", "its last lines say why"),
+    (Ended.EXITED, 1): ("exit-code", "could not build the wheel: exit code 1", "what it said is above"),
+    (Ended.EXITED, -9): ("exit-code", "could not build the wheel: was killed by signal 9", "what it said is above"),
     (Ended.EXITED, 127): ("missing-program", "could not build the wheel: python is not there", "name a program that"),
     (Ended.WALL, 0): ("wall", "it broke the wall time limit after 61 s", "raise limits.wall in the recipe"),
     (Ended.SILENCE, 0): ("silence", "it broke the silence limit after 61 s", "raise limits.silence in the recipe"),
     (Ended.LOG, 0): ("log", "it broke the log size limit after 61 s", "raise limits.log in the recipe"),
+    (Ended.CPU, 0): ("cpu", "it broke the processor time limit after 61 s", "raise limits.cpu in the recipe"),
+    (Ended.MEMORY, 0): ("memory", "it broke the memory limit after 61 s", "raise limits.memory in the recipe"),
+    (Ended.DISK, 0): ("disk", "it broke the disk limit after 61 s", "raise limits.disk in the recipe"),
+    (Ended.PIDS, 0): ("pids", "it broke the process limit after 61 s", "raise limits.pids in the recipe"),
     (Ended.STOPPED, 0): ("stopped", "could not build the wheel: it was stopped after 61 s", "ask for it again"),
 }
 
@@ -118,6 +122,21 @@ def test_why_a_command_failed(end: tuple[Ended, int]) -> None:
     assert message in reason.message
     assert reason.advice.startswith(advice)
     assert (reason.command, reason.tail) == (COMMAND.argv, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("ended", "used", "limit", "words"),
+    [
+        (Ended.MEMORY, 512 << 20, 256 << 20, "it used 512 MiB, the limit is 256 MiB (polled)"),
+        (Ended.DISK, 3 << 29, 1 << 30, "it used 1.5 GiB, the limit is 1 GiB (polled)"),
+        (Ended.PIDS, 101, 99, "it used 101 processes and threads, the limit is 99 processes and threads (polled)"),
+        (Ended.CPU, 60.16, 60, "it used 60.2 s of processor time, the limit is 60.0 s of processor time (polled)"),
+    ],
+)
+def test_how_much_was_used_is_said(ended: Ended, used: float, limit: float, words: str) -> None:
+    excess = Excess(used=used, limit=limit, measured="polled")
+    reason = failure(Completed(command=COMMAND, ended=ended, exit_code=-9, seconds=61, excess=excess))
+    assert reason.message == f"could not build the wheel: it broke the {ended} after 61 s: {words}"
 
 
 def test_each_end_of_a_command_has_words() -> None:

@@ -35,13 +35,18 @@ def build_elf(
     undefined: Sequence[str] = (),
     defined: Sequence[str] = (),
     executable_stack: bool = False,
+    text_relocations: bool = False,
+    writable_code: bool = False,
+    weak: Sequence[str] = (),
 ) -> bytes:
     """A 64-bit little-endian ELF file with program headers and a dynamic table, and no code."""
     strings = Strings()
     dynamic = [(1, strings.add(name)) for name in needed]
     dynamic += [(tag, strings.add(text)) for tag, text in ((14, soname), (15, rpath), (29, runpath)) if text]
+    dynamic += [(22, 0)] if text_relocations else []
     symbols = bytes(24)
     symbols += b"".join(struct.pack("<IBBHQQ", strings.add(name), 18, 0, 0, 0, 0) for name in undefined)
+    symbols += b"".join(struct.pack("<IBBHQQ", strings.add(name), 34, 0, 0, 0, 0) for name in weak)
     symbols += b"".join(struct.pack("<IBBHQQ", strings.add(name), 18, 0, 1, 0, 0) for name in defined)
     count = len(symbols) // 24
     verneed = b""
@@ -64,7 +69,7 @@ def build_elf(
     end = where + len(packed)
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
     header += struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, 0, 64, 0, 0, 64, 56, 3, 64, 0, 0)
-    header += struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, end, end, 4096)
+    header += struct.pack("<IIQQQQQQ", 1, 7 if writable_code else 5, 0, 0, 0, end, end, 4096)
     header += struct.pack("<IIQQQQQQ", 2, 6, where, where, where, len(packed), len(packed), 8)
     header += struct.pack("<IIQQQQQQ", 0x6474E551, 7 if executable_stack else 6, 0, 0, 0, 0, 0, 16)
     return header + body + packed
@@ -77,15 +82,20 @@ def build_wheel(
     purelib: bool | None = None,
     metadata: str = "",
     without: Sequence[str] = (),
+    licensed: bool = True,
     **texts: str,
 ) -> bytes:
-    """A sound wheel of that name. ``metadata`` is added to METADATA; WHEEL, RECORD and METADATA may be given whole."""
+    """A sound wheel of that name, with a licence. ``metadata`` is added to METADATA; WHEEL, RECORD and METADATA may be
+    given whole.
+    """
     parts = filename.removesuffix(".whl").split("-")
     project, version, *_, python, abi, platform = parts
     dist_info = f"{project}-{version}.dist-info"
     purelib = platform == "any" if purelib is None else purelib
     tags = "".join(f"Tag: {python}-{abi}-{part}\n" for part in platform.split("."))
     whole = dict(files or {})
+    if licensed:
+        whole.setdefault(f"{dist_info}/licenses/LICENSE", b"MIT")
     whole[f"{dist_info}/METADATA"] = texts.get(
         "METADATA", f"Metadata-Version: 2.4\nName: {project}\nVersion: {version}\n{metadata}"
     ).encode()

@@ -27,8 +27,11 @@ def test_all_that_is_written_is_read(elf: Build) -> None:
         rpath="$ORIGIN/../farm.libs:/opt/lib",
         runpath="$ORIGIN",
         undefined=["PyLong_FromLong", "_Py_Dealloc", "malloc"],
-        defined=["PyInit_field", "initbarn", "other"],
+        defined=["PyInit_field", "initbarn", "Py_Own", "other"],
         executable_stack=True,
+        text_relocations=True,
+        writable_code=True,
+        weak=["PyUnstable_Try"],
     )
     assert read_elf(content) == Elf(
         kind=ElfKind.SHARED,
@@ -41,7 +44,10 @@ def test_all_that_is_written_is_read(elf: Build) -> None:
         runpath=("$ORIGIN",),
         versions=(("libc.so.6", "GLIBC_2.17"), ("libc.so.6", "GLIBC_2.2.5"), ("libm.so.6", "GLIBC_2.29")),
         executable_stack=True,
+        text_relocations=True,
+        writable_code=True,
         wants=("PyLong_FromLong", "_Py_Dealloc"),
+        gives=("PyInit_field", "Py_Own"),
         modules=("barn", "field"),
     )
 
@@ -63,6 +69,7 @@ def test_a_second_reader_finds_the_same(path: Path) -> None:
         section: Any = file.get_section_by_name(".gnu.version_r")
         symbols: Any = file.get_section_by_name(".dynsym")
         undefined = {symbol.name for symbol in symbols.iter_symbols() if symbol["st_shndx"] == "SHN_UNDEF"}
+        weak = {symbol.name for symbol in symbols.iter_symbols() if symbol["st_info"]["bind"] == "STB_WEAK"}
         defined = {symbol.name for symbol in symbols.iter_symbols()} - undefined
         assert found.needed == tuple(tag.needed for tag in dynamic.iter_tags("DT_NEEDED"))
         assert found.soname == "".join(tag.soname for tag in dynamic.iter_tags("DT_SONAME"))
@@ -72,7 +79,11 @@ def test_a_second_reader_finds_the_same(path: Path) -> None:
             for library, versions in (section.iter_versions() if section else ())
             for version in versions
         }
-        assert set(found.wants) == {name for name in undefined if name.startswith(("Py", "_Py"))}
+        assert set(found.wants) == {name for name in undefined - weak if name.startswith(("Py", "_Py"))}
+        assert set(found.gives) == {name for name in defined if name.startswith(("Py", "_Py"))}
+        assert found.text_relocations == any(dynamic.iter_tags("DT_TEXTREL"))
+        loads = [segment["p_flags"] & 3 for segment in file.iter_segments() if segment["p_type"] == "PT_LOAD"]
+        assert found.writable_code == (3 in loads)
         assert {f"PyInit_{name}" for name in found.modules} >= {name for name in defined if name.startswith("PyInit_")}
 
 

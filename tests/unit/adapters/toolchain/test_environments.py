@@ -36,6 +36,7 @@ def test_an_environment_says_what_it_is_made_of(debian: Debian, tmp_path: Path) 
                 },
                 test_definition={"os": "debian 12", "arch": "x86_64", "abi": "cp311", "python": "3.11.2"},
                 compilers=("zig",),
+                release="debian 12",
             ),
         ),
         (),

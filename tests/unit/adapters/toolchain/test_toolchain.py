@@ -16,6 +16,7 @@ from buildfarm.adapters.host.environments import host_environments
 from buildfarm.adapters.host.interpreters import Interpreter, probe
 from buildfarm.adapters.host.provision import Provide, Provision
 from buildfarm.adapters.host.toolchain import HostToolchain
+from buildfarm.adapters.store import LocalStore
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import Environment
 from buildfarm.model.session import Purpose, SessionSpec
@@ -31,6 +32,7 @@ def chain(home: Path, interpreter: Interpreter, uv: str = "/nowhere/uv") -> Host
         uv_arguments=(),
         environ=dict(os.environ),
         report=no_report,
+        store=LocalStore(home / "store"),
     )
 
 

@@ -1,0 +1,77 @@
+"""What keeps a build apart from the machine."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from buildfarm.adapters.host import bubblewrap
+from buildfarm.adapters.pip_config import redacted
+from buildfarm.app.doctor.patient import Patient, read, said
+from buildfarm.app.doctor.report import FIX, Check, State
+
+_OPEN = "builds run, but reach the network and your files"
+_NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and what allows them
+    "kernel.unprivileged_userns_clone": ("0", "1"),
+    "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),
+    "user.max_user_namespaces": ("0", "15000"),
+}
+
+
+def look(patient: Patient) -> Iterator[Check]:
+    """The sandbox, limits, and the container engine."""
+    yield _sandbox(patient)
+    message = "memory, processes, processor time and disk of a build are polled, not enforced by the kernel"
+    yield Check(name="limits", state=State.OK, message=message)
+    yield _engine(patient)
+
+
+def _sandbox(patient: Patient) -> Check:
+    settings = patient.settings
+    if settings.isolation == "none":
+        message = f"switched off ({settings.origins['isolation']}): {_OPEN}"
+        return Check(name="bubblewrap", state=State.WARNING, message=message)
+    if working := bubblewrap.find(patient.path):
+        version = said(working, "--version").removeprefix("bubblewrap ")
+        return Check(name="bubblewrap", state=State.OK, message=f"{version} {working}; user namespaces are allowed")
+    state = State.WARNING if settings.isolation == "auto" else State.BROKEN
+    for setting, (forbids, allows) in _NAMESPACES.items():
+        if read(Path("/proc/sys", *setting.split("."))) == forbids:
+            message = f"the kernel forbids user namespaces ({setting} = {forbids}): {_OPEN}"
+            fix = f"sysctl -w {setting}={allows}"
+            return Check(name="bubblewrap", state=state, message=message, fix=fix, root=True)
+    binary = bubblewrap.installed(patient.path)
+    if binary is None:
+        fix = FIX if in_venv() else patient.package("bubblewrap")
+        return Check(
+            name="bubblewrap", state=state, message=f"not installed: {_OPEN}", fix=fix, root=bool(fix) and fix != FIX
+        )
+    why = said(binary, "--unshare-all", "--ro-bind", "/", "/", "true")
+    return Check(name="bubblewrap", state=state, message=f"{binary} does not work here ({why}): {_OPEN}")
+
+
+def in_venv() -> bool:
+    """Whether we run in a virtual environment, which may be added to."""
+    return sys.prefix != sys.base_prefix
+
+
+def _engine(patient: Patient) -> Check:
+    docker = patient.program("docker")
+    at = patient.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if docker is None:
+        message = "no container engine; nothing needs one"
+    elif not at.startswith("unix://"):
+        message = f"{docker}, for {redacted(at)}; nothing needs it"
+    else:
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.settimeout(1.0)
+            try:
+                client.connect(at.removeprefix("unix://"))
+                answer = "answers"
+            except OSError as error:
+                answer = f"does not answer ({error.strerror or error})"
+        message = f"{docker}, {at} {answer}; nothing needs it"
+    return Check(name="containers", state=State.NOTE, message=message)

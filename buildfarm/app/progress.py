@@ -1,0 +1,197 @@
+"""What a person hears of a build while it runs: nothing, lines, or whole logs. ``app.live`` shows it on a terminal."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.text import Text
+
+from buildfarm.model.job import Lease, Worker
+from buildfarm.model.outcome import Lost, Outcome
+from buildfarm.model.plan import Later
+from buildfarm.ports import Beat, Claims, JobRow, Log, Progress
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+_LONGEST = 4096  # bytes kept of a line that does not end
+
+
+class Screen:
+    """Hears everything and shows nothing. A context, open while a build runs; its methods are called by any thread.
+
+    What cannot be shown is left out: no method raises for the sake of a terminal.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def report(self, progress: Progress) -> None:
+        """News: a ``ports.Report``."""
+
+    def planned(self, rows: Iterable[JobRow], later: Iterable[Later]) -> None:
+        """The jobs of the request as they are now, and what waits to become one."""
+
+    def idle(self) -> None:
+        """The calling thread has ended what it reported last."""
+
+    def claimed(self, lease: Lease) -> None:
+        """An attempt begins."""
+
+    def stepped(self, lease: Lease, step: str) -> None:
+        """A step of it begins."""
+
+    def wrote(self, attempt: str, chunk: bytes) -> None:
+        """Its log has grown."""
+
+    def finished(self, lease: Lease, outcome: Outcome) -> None:
+        """It has ended, and the ledger took the outcome."""
+
+
+class Lines(Screen):
+    """Plain lines that name job and step, with the seconds since the start."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def report(self, progress: Progress) -> None:
+        """A line."""
+        line = Text(f"{time.monotonic() - self._began:6.1f}s  ", style="dim")
+        line.append(f"{progress.step:10}", style="bold")
+        line.append(f" {progress.job}  " if progress.job else " ")
+        line.append(progress.message, style="dim")
+        self._print(line)
+
+    def _print(self, line: Text) -> None:
+        with self._lock:
+            say(self._console, line)
+
+
+class Verbose(Lines):
+    """Lines, and between them every line of every log, with the job that wrote it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._names: dict[str, str] = {}
+        self._begun: dict[str, bytes] = {}
+
+    def claimed(self, lease: Lease) -> None:
+        """Its lines carry the name of its job from now on."""
+        self._names[lease.name] = name_of(lease)
+
+    def wrote(self, attempt: str, chunk: bytes) -> None:
+        """The lines that are whole now; one that is too long comes in pieces."""
+        *whole, rest = (self._begun.get(attempt, b"") + chunk).split(b"\n")
+        if len(rest) > _LONGEST:
+            whole, rest = [*whole, rest], b""
+        self._begun[attempt] = rest
+        for line in whole:
+            self._log_line(attempt, line)
+
+    def finished(self, lease: Lease, outcome: Outcome) -> None:  # noqa: ARG002 - the log has told it
+        """The line that never ended."""
+        if rest := self._begun.pop(lease.name, b""):
+            self._log_line(lease.name, rest)
+        self._names.pop(lease.name, None)
+
+    def _log_line(self, attempt: str, line: bytes) -> None:
+        self._print(Text(f"{self._names.get(attempt, attempt)} | ", style="dim").append(shown(line), style="not dim"))
+
+
+class ToldLog:
+    """A ``ports.Log`` that tells a screen what it is given."""
+
+    def __init__(self, log: Log, screen: Screen) -> None:
+        self._log = log
+        self._screen = screen
+
+    def append(self, attempt: str, chunk: bytes) -> None:
+        """Add bytes at the end, and show them."""
+        self._log.append(attempt, chunk)
+        self._screen.wrote(attempt, chunk)
+
+    def read(self, attempt: str) -> bytes:
+        """All of it so far."""
+        return self._log.read(attempt)
+
+    def where(self, attempt: str) -> str:
+        """Where a person finds it."""
+        return self._log.where(attempt)
+
+
+class ToldClaims:
+    """A ``ports.Claims`` that tells a screen which attempts begin, go on and end."""
+
+    def __init__(self, claims: Claims, screen: Screen) -> None:
+        self._claims = claims
+        self._screen = screen
+
+    def claim(self, worker: Worker, request: int | None = None) -> Lease | None:
+        """Lease a job, and show it."""
+        lease = self._claims.claim(worker, request)
+        if lease:
+            self._screen.claimed(lease)
+        return lease
+
+    def heartbeat(self, lease: Lease, step: str = "") -> Beat:
+        """Extend the lease, and show the step."""
+        if step:
+            self._screen.stepped(lease, step)
+        return self._claims.heartbeat(lease, step)
+
+    def finish(self, lease: Lease, outcome: Outcome) -> bool:
+        """Record the end, and show it."""
+        kept = self._claims.finish(lease, outcome)
+        self._screen.finished(lease, outcome if kept else Lost(message="its lease had lapsed"))
+        return kept
+
+
+class Messages(Console):
+    """Standard error. It goes quiet when nobody reads it any more, where rich would end the program."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Go on without being heard."""
+        self.quiet = True
+
+
+def screen_for(console: Console, environ: Mapping[str, str]) -> Screen:
+    """What fits where messages go: a live display on a terminal, lines in a pipe, a file, CI or a dumb terminal."""
+    if console.is_terminal and not console.is_dumb_terminal and console.file.isatty() and "CI" not in environ:
+        from buildfarm.app.live import Live
+
+        return Live(console)
+    return Lines(console)
+
+
+def name_of(lease: Lease) -> str:
+    """Project, version and target of an attempt, as ``Progress`` names its job."""
+    return f"{lease.job.project} {lease.job.version} {lease.job.target}"
+
+
+def shown(line: bytes) -> str:
+    """A line of a log for a terminal: what it last overwrote itself with, without whatever commands a terminal."""
+    return harmless(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2])
+
+
+def harmless(text: str) -> str:
+    """The text without what commands a terminal or ends a line."""
+    return "".join(each if each.isprintable() else " " for each in _ESCAPE.sub("", text))
+
+
+def say(console: Console, line: Text) -> None:
+    """Print a line, never broken; into nothing where nobody listens any more."""
+    with suppress(OSError):
+        console.print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,39 @@
+"""Pin the system packages that the recipes of a request name: once, then kept, whatever the archive has later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.model.canonical import digest
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.facts import Facts
+from buildfarm.model.job import BuildRequest, Lock
+from buildfarm.model.outcome import Reason
+from buildfarm.model.system import SystemPackage
+
+Packages = Mapping[tuple[str, ...], tuple[SystemPackage, ...] | Reason]
+
+
+def pin_packages(farm: Coordinator, request: BuildRequest) -> Packages:
+    """Every set of names in the recipes → its exact packages; a reason where there are none.
+
+    Empty where no environment can have any.
+    """
+    release = next((each.release for each in farm.environments if "apt" in each.system), "")
+    own = (recipe.system for recipe in request.recipes)
+    overriding = (override.system for recipe in request.recipes for override in recipe.overrides)
+    sets = {system.apt for system in (*own, *overriding) if system and system.apt}
+    return {names: _pinned(farm, names, release) for names in sorted(sets)} if release else {}
+
+
+def _pinned(farm: Coordinator, names: tuple[str, ...], release: str) -> tuple[SystemPackage, ...] | Reason:
+    wanted = {"v": 1, "manager": "apt", "names": sorted(names), "release": release, "generation": Facts().generation}
+    key = digest(wanted)
+    kept = farm.locks.kept(key)
+    if kept is None:
+        try:
+            kept = farm.locks.keep(key, Lock(packages=farm.packages.lock(names)))
+        except Unavailable as unavailable:
+            return unavailable.reason
+    return kept.packages

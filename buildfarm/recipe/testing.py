@@ -1,0 +1,61 @@
+"""What a test lacks to be one, and what in it only a command would use."""
+
+from __future__ import annotations
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from buildfarm.recipe.commands import words_of
+from buildfarm.recipe.nodes import MapNode, Scalar
+from buildfarm.recipe.reading import Reading
+
+_RUNNERS = {"pytest": "pytest", "py.test": "pytest", "nose2": "nose2"}
+
+
+def check_test(node: MapNode, reading: Reading) -> None:
+    """Tell a test that does nothing, keys that nothing in it uses, and what its commands do not have."""
+    if "run" not in node and "imports" not in node:
+        reading.error("no-test", node.start, "a test needs 'imports' or 'run'", "imports: auto")
+    for key, _ in node.entries:
+        if "run" not in node and key.text in ("services", "sources", "files", "in"):
+            message = f"only a command uses {key.text!r}, and this test has no 'run'"
+            reading.warn("unused", key.span, message, "run: [python -m pytest]")
+    _folder(node, reading)
+    _runner(node, reading)
+
+
+def _folder(node: MapNode, reading: Reading) -> None:
+    """Tell a working directory into which nothing is put."""
+    folder, files = node.get("in"), node.get("files")
+    if not isinstance(folder, Scalar) or "run" not in node or "\\" in folder.text:
+        return
+    put = [scalar.text for scalar in node.scalars("sources")]
+    put += [name.text for name, _ in files.entries] if isinstance(files, MapNode) else []
+    inside = _split(folder.text)
+    if not any(inside[: len(each)] == each or each[: len(inside)] == inside for each in map(_split, put)):
+        advice = f"sources: [{folder.text}] puts that folder of the source there"
+        reading.warn("missing", folder.span, f"nothing is put into {folder.text!r}: there is no such folder", advice)
+
+
+def _runner(node: MapNode, reading: Reading) -> None:
+    """Tell a test runner that is not installed."""
+    names = [_name(scalar.text) for scalar in node.scalars("requires")]
+    for command in node.scalars("run"):
+        words = words_of(command)
+        word = words[2] if words[1:2] == ["-m"] and len(words) > 2 else (words or [""])[0]
+        wanted = _RUNNERS.get(word, "")
+        if wanted and not any(name.startswith(wanted) for name in names):  # a plug-in brings its runner
+            start = command.text.find(word)
+            message = f"{wanted} is not there: only the wheel and what it requires are"
+            reading.warn("missing", command.part(start, len(word)), message, f"requires: [{wanted}]")
+
+
+def _split(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _name(text: str) -> str:
+    try:
+        return canonicalize_name(Requirement(text).name)
+    except InvalidRequirement:  # told by the field
+        return ""

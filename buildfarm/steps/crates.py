@@ -1,0 +1,80 @@
+"""Crates of Rust for a session without network: those that a source locks, and how cargo finds them there."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import PurePosixPath
+from typing import IO, NoReturn
+
+from buildfarm.model.errors import Unavailable
+from buildfarm.model.job import Input
+from buildfarm.model.outcome import Reason
+from buildfarm.model.session import Archive, Content, Layout
+from buildfarm.model.system import Crate
+from buildfarm.steps import archive
+
+_NAME, _VERSION, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"\d+[0-9A-Za-z.+-]*", r"[0-9a-f]{64}"
+_ROLE = "crate"
+
+
+def locked_crates(name: str, content: IO[bytes]) -> tuple[Crate, ...]:
+    """The crates that a source archive's Cargo.lock names, in order; none where the source has no Cargo.toml.
+
+    Raises ``Unavailable`` (code ``crates``) where they are not locked, or not by hash.
+    """
+    rust, locks = False, dict[str, bytes]()
+    for entry in archive.entries(name, content):
+        file = PurePosixPath(entry.path).name
+        rust = rust or file == "Cargo.toml"
+        if file == "Cargo.lock" and entry.kind == "file":
+            with entry.open() as opened:
+                locks[entry.path] = opened.read()
+    if not rust:
+        return ()
+    if not locks:
+        _refuse("is in Rust and has no Cargo.lock, so nobody knows which crates it needs", "Add one by a patch")
+    _, text = min(locks.items(), key=lambda each: (each[0].count("/"), each[0]))
+    try:
+        packages = tomllib.loads(text.decode()).get("package", [])
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        _refuse(f"has a Cargo.lock that is no TOML: {error}", "Mend it by a patch")
+    return tuple(sorted({_crate(each) for each in packages if "source" in each}))
+
+
+def _crate(package: dict[str, str]) -> Crate:
+    name, version, sha256 = (str(package.get(key, "")) for key in ("name", "version", "checksum"))
+    if not re.fullmatch(_NAME, name) or not re.fullmatch(_VERSION, version):
+        _refuse(f"has a Cargo.lock that names {name!r} {version!r}, which is no crate", "Mend it by a patch")
+    if not re.fullmatch(_SHA256, sha256):
+        _refuse(
+            f"takes {name} {version} from {package['source']}, without a hash", "Only crates of a registry have one"
+        )
+    return Crate(name=name, version=version, sha256=sha256)
+
+
+def vendored(inputs: tuple[Input, ...], layout: Layout) -> dict[str, Content]:
+    """What to put where in a session so that cargo takes these crates and asks no network; nothing for no crates."""
+    folder, put = f"{layout.work}/crates", dict[str, Content]()
+    for each in inputs:
+        if each.role == _ROLE:
+            crate = f"{folder}/{each.artifact.name.removesuffix('.tar.gz')}"
+            put[crate] = Archive(artifact=each.artifact)
+            checksum = {"files": {}, "package": each.artifact.sha256}
+            put[f"{crate}/.cargo-checksum.json"] = json.dumps(checksum).encode()
+    if put:
+        put[f"{layout.root}/.cargo/config.toml"] = _config(folder).encode()
+    return put
+
+
+def _config(folder: str) -> str:
+    return (
+        '[source.crates-io]\nreplace-with = "vendored"\n'
+        f"[source.vendored]\ndirectory = {json.dumps(folder)}\n"
+        "[net]\noffline = true\n"
+    )
+
+
+def _refuse(what: str, advice: str) -> NoReturn:
+    raise Unavailable(Reason(code="crates", message=f"the source {what}", advice=f"{advice}."))

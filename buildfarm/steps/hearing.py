@@ -1,0 +1,47 @@
+"""What the commands of an attempt said, by step, and how that completes the reason of a failure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from buildfarm.model.errors import StepFailed
+from buildfarm.model.outcome import Reason, Step
+from buildfarm.model.session import Ended, Sink
+from buildfarm.steps.advice import advise
+from buildfarm.steps.decisive import Decisive
+
+_FROM_THE_BUILD = frozenset({"no-binaries", "lost-extensions", "not-one-wheel"})
+"""Reasons that say what is missing; why it is missing was said by a build that went on regardless."""
+
+_OPEN_TO_ADVICE = _FROM_THE_BUILD | {"exit-code", "missing-program"}
+"""Reasons that do not know themselves what is to be done."""
+
+_BROKEN_LIMITS = frozenset(ended.name.lower() for ended in Ended)
+"""Whoever was ended had not failed: nothing that it said is a cause."""
+
+
+class Hearing:
+    """Passes output on to a sink, and remembers what is decisive in it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._said = {step: Decisive() for step in Step}
+        self._now = Step.PREPARE
+
+    def begin(self, step: Step) -> None:
+        """What comes from now on belongs to that step."""
+        self._now = step
+
+    def hear(self, chunk: bytes) -> None:
+        """Take output as it comes."""
+        self._said[self._now].hear(chunk)
+        self._sink(chunk)
+
+    def explain(self, failed: StepFailed) -> Reason:
+        """The reason of a failure, with the lines that say why, and with advice where those tell what to do."""
+        reason = failed.reason
+        if reason.code in _BROKEN_LIMITS:
+            return reason
+        lines = self._said[Step.BUILD if reason.code in _FROM_THE_BUILD else failed.step].lines()
+        told = advise((reason.message, *lines), failed.step) if reason.code in _OPEN_TO_ADVICE else ()
+        return replace(reason, lines=lines, advice="\n".join(told) or reason.advice)

@@ -1,0 +1,76 @@
+"""Rules about how the loader will treat compiled code: where it looks for libraries, and what it must permit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildfarm.model.wheel import Finding
+from buildfarm.verify.claim import Claim
+from buildfarm.verify.finding import error, some
+from buildfarm.verify.wheelfile import Wheel
+
+_ORIGIN = ("$ORIGIN", "${ORIGIN}")
+
+
+def rpath(wheel: Wheel, _: Claim) -> Iterator[Finding]:
+    """Libraries are looked for where wheels install: each RPATH begins with $ORIGIN and does not climb out."""
+    for binary, elf in wheel.elfs:
+        paths = {path: path.partition("/") for path in (*elf.rpath, *elf.runpath)}
+        foreign = [repr(path) for path, (first, _, _) in paths.items() if first not in _ORIGIN]
+        if foreign:
+            yield error(
+                f"{binary.path} looks for libraries in {some(foreign)}",
+                subject=binary.path,
+                advice="build without -rpath, or remove it with `patchelf --remove-rpath` before the repair",
+            )
+        place = wheel.installed(binary.path)
+        outside = [repr(path) for path, (first, _, rest) in paths.items() if first in _ORIGIN and _climbs(place, rest)]
+        if place and outside:
+            yield error(
+                f"{binary.path} looks for libraries outside of site-packages, in {some(outside)}",
+                subject=binary.path,
+                advice="what is there belongs to nobody: remove it with `patchelf --remove-rpath` before the repair",
+            )
+
+
+def executable_stack(wheel: Wheel, _: Claim) -> Iterator[Finding]:
+    """No binary asks for an executable stack, which glibc 2.41 refuses to a library that is loaded."""
+    for binary, elf in wheel.elfs:
+        if elf.executable_stack:
+            yield error(
+                f"{binary.path} asks for an executable stack, and glibc 2.41 refuses to load such a library",
+                subject=binary.path,
+                advice="link with -z noexecstack (LDFLAGS: -Wl,-z,noexecstack)",
+            )
+
+
+def text_relocations(wheel: Wheel, _: Claim) -> Iterator[Finding]:
+    """No binary makes the loader write into code, which musl cannot and SELinux forbids."""
+    for binary, elf in wheel.elfs:
+        if elf.text_relocations:
+            yield error(
+                f"{binary.path} has text relocations: it was compiled for a fixed address",
+                subject=binary.path,
+                advice="compile all of it with -fPIC, static libraries included",
+            )
+
+
+def writable_code(wheel: Wheel, _: Claim) -> Iterator[Finding]:
+    """No part of a binary is loaded both writable and executable."""
+    for binary, elf in wheel.elfs:
+        if elf.writable_code:
+            yield error(
+                f"{binary.path} has a segment that is both writable and executable",
+                subject=binary.path,
+                advice="link without -N (--omagic) and without a linker script of its own",
+            )
+
+
+def _climbs(path: str, rest: str) -> bool:
+    """Whether ``rest``, taken from the folder of ``path``, leads out of the root that ``path`` begins at."""
+    depth = path.count("/")
+    for part in rest.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""Reasons that the story in memory really causes, where no process is needed for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from buildfarm.farm.prepare import _for_an_extra
+from buildfarm.model.errors import FarmError
+from buildfarm.model.recipe import Recipe, SdistSource
+from buildfarm.model.session import Command
+from tests.unit.farm.test_memory_story import DEMO, Farm, Machine, environment, sdist, wheel
+
+
+def left_out(farm: Farm, recipe: Recipe) -> str:
+    """The code of the reason for which nothing of the recipe is built; the plan says it too."""
+    ticked = farm.build(recipe)
+    found: Any = (farm.coordinator.requests.resolution(1) or {})[recipe.name]
+    reason = next(iter(found.values())) if isinstance(found, Mapping) else found
+    assert reason.message in ticked.plan.left_out[0].reason
+    return str(reason.code)
+
+
+def test_a_name_that_upstream_does_not_know() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    assert left_out(farm, replace(DEMO, name="nobody")) == "unknown-project"
+
+
+def test_a_version_that_upstream_does_not_have() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    assert left_out(farm, replace(DEMO, versions=("9.0",))) == "unknown-version"
+
+
+def test_a_hash_that_is_not_the_sources() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    wrong = SdistSource(hashes={"1.0": f"sha256:{hashlib.sha256(b'').hexdigest()}"})
+    assert left_out(farm, replace(DEMO, source=wrong)) == "hash"
+
+
+def test_a_pyproject_that_makes_no_sense() -> None:
+    senseless = sdist("demo", "1.0", requires=(5,))  # type: ignore[arg-type]  # that is what makes none
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")), sdists={"demo-1.0.tar.gz": senseless})
+    assert left_out(farm, DEMO) == "source"
+
+
+def test_a_hook_that_ends_well_and_answers_nothing() -> None:
+    class Silent(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            return 0, b""
+
+    farm = Farm(Silent(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    assert farm.failure().reason.code == "no-answer"
+
+
+def test_a_test_session_with_a_compiler() -> None:
+    class Equipped(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            done = super().__call__(command, files)
+            if answer := files.get("/buildfarm/work/imports.json"):
+                told = {**json.loads(answer), "compilers": ["/usr/bin/cc"]}
+                files["/buildfarm/work/imports.json"] = json.dumps(told).encode()
+            return done
+
+    farm = Farm(Equipped(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    assert farm.failure().reason.code == "compiler"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no such thing"), StopIteration(), FarmError("no tool"), OSError(28, "full")]
+)
+def test_a_fault_of_ours_is_lost_and_in_the_end_infra(error: Exception) -> None:
+    """Whatever an attempt raises: the worker lives on, the job is tried again, and the log has the traceback."""
+
+    class Faulty(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            raise error
+
+    farm = Farm(Faulty(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    failed = farm.failure()
+    assert (failed.step, failed.reason.code) == ("prepare", "infra")
+    assert str(error) in failed.reason.message
+    (row,) = farm.coordinator.jobs.rows()
+    assert row.attempts == 3
+    log = farm.log.read(row.log).decode()
+    assert "== lost: " in log
+    assert ("Traceback" in log) is not isinstance(error, FarmError | OSError)
+
+
+def test_a_marker_that_cannot_be_evaluated_is_left_to_the_resolver() -> None:
+    target = environment("cp311").target
+    assert not _for_an_extra('nowhere; python_version ~= "x" and extra == "a"', target)
+    assert _for_an_extra('nowhere; extra == "a"', target)
+
+
+def test_what_a_build_swallowed_is_quoted_when_its_wheel_fails() -> None:
+    class Swallowing(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            code, output = super().__call__(command, files)
+            said = b"x.c:1:10: fatal error: 'yaml.h' file not found\n    1 | #include <yaml.h>\nbuilt anyway\n"
+            return code, said if command.what == "build the wheel" else output
+
+    farm = Farm(
+        Swallowing(lambda _: wheel("demo", "1.0")), sdists={"demo-1.0.tar.gz": sdist("demo", "1.0", file="x.c")}
+    )
+    farm.build(DEMO)
+    failed = farm.failure()
+    assert (failed.step, failed.reason.code) == ("verify", "lost-extensions")
+    assert failed.reason.lines[0] == "x.c:1:10: fatal error: 'yaml.h' file not found"
+    assert "system: {apt: [libyaml-dev]}" in failed.reason.advice
