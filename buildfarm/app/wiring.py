@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from buildfarm.adapters.git_source import GitSources
-from buildfarm.adapters.host import bubblewrap, environments, interpreters, tools
+from buildfarm.adapters.host import bubblewrap, cgroup, environments, interpreters, tools
 from buildfarm.adapters.host.apt import Apt
 from buildfarm.adapters.host.crates import CargoCrates
 from buildfarm.adapters.host.environments import FLOORS, Refused
@@ -102,7 +102,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     tree, log = FileTree(home / "index", store.path, crash), ToldLog(FileLog(home / "logs"), screen)
     for place in (store, tree):
         place.sweep()
-    runner = HostRunner(home, store, toolchain.provide, _bubblewrap(settings, environ))
+    runner = HostRunner(home, store, toolchain.provide, _bubblewrap(settings, environ), cgroup.find(Path("/proc")))
     with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
         configured = places(config, upstream, home / "cache" / "pages")
         git = GitSources(home / "cache" / "git", _for_git(environ, config), screen.report)

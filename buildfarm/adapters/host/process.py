@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
+from buildfarm.adapters.host.cgroup import Group, Held
 from buildfarm.adapters.host.disk import Disk
 from buildfarm.adapters.host.supervisor import LOOK_EVERY
 from buildfarm.model.errors import FarmError
@@ -57,7 +58,7 @@ class Bounds:
     """When it must end: at ``deadline`` (``time.monotonic``), after so many seconds of silence, or bytes of output.
 
     And when all its processes together use more ``memory`` (bytes), ``pids`` (processes and threads) or ``cpu``
-    (seconds), or write more to the ``disk``.
+    (seconds), or write more to the ``disk``. What is ``held`` by the kernel is not polled.
     """
 
     deadline: float
@@ -67,6 +68,7 @@ class Bounds:
     pids: int = _ANY
     cpu: float = math.inf
     disk: Disk | None = None
+    held: Held = field(default_factory=Held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +165,14 @@ def _unheard(_chunk: bytes) -> None:
 
 
 def _give(order: Order, bounds: Bounds, leash: IO[bytes]) -> None:
-    limits = (bounds.disk.bound if bounds.disk else _ANY, bounds.memory, bounds.pids, bounds.cpu)
-    plain = (order.argv, dict(order.env), order.cwd, order.processors, order.report_at, limits)
+    group = bounds.held.group
+    limits = (
+        bounds.disk.bound if bounds.disk else _ANY,
+        _ANY if group.holds("memory") else bounds.memory,
+        _ANY if group.holds("pids") else bounds.pids,
+        math.inf if group.holds("cpuacct") else bounds.cpu,
+    )
+    plain = (order.argv, dict(order.env), order.cwd, order.processors, order.report_at, limits, group.doors)
     unsent = memoryview(marshal.dumps(plain))
     with contextlib.suppress(BrokenPipeError):  # it has died: its missing report tells
         while unsent:
@@ -199,7 +207,7 @@ def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds
 def _asked(bounds: Bounds, stop: Stop) -> Ended | None:
     if stop():
         return Ended.STOPPED
-    return Ended.DISK if bounds.disk and bounds.disk.breaks() else None
+    return Ended.DISK if bounds.disk and bounds.disk.breaks() else bounds.held.breaks()
 
 
 def _wait(supervisor: subprocess.Popen[bytes]) -> None:
@@ -225,8 +233,9 @@ def _ending(ended: Ended, report: str, output: Output, bounds: Bounds) -> Ending
         raise FarmError(f"{left} processes of it cannot be ended; look for ones that wait for a device or run as root")
     if ended is Ended.EXITED and broken in _POLLED:
         ended = _POLLED[broken]
-    elif ended is Ended.EXITED and code != "0" and bounds.disk and bounds.disk.filled():
-        ended = Ended.DISK
+    elif ended is Ended.EXITED:
+        ended = bounds.held.breaks() or (_why_it_failed(bounds) if code != "0" else ended)
+    seconds = bounds.held.seconds() if bounds.held.group.holds("cpuacct") else float(cpu)
     return Ending(
         ended=ended,
         exit_code=int(code),
@@ -234,21 +243,32 @@ def _ending(ended: Ended, report: str, output: Output, bounds: Bounds) -> Ending
         written=output.written,
         tail=output.tail(),
         memory=int(memory),
-        cpu=float(cpu),
-        excess=_excess(ended, bounds, int(memory), int(pids), float(cpu)),
+        cpu=seconds,
+        excess=_excess(ended, bounds, int(memory), int(pids), seconds),
     )
 
 
+def _why_it_failed(bounds: Bounds) -> Ended:
+    if bounds.held.refused():
+        return Ended.PIDS
+    return Ended.DISK if bounds.disk and bounds.disk.filled() else Ended.EXITED
+
+
 def _excess(ended: Ended, bounds: Bounds, memory: int, pids: int, cpu: float) -> Excess | None:
-    polled = f"polled every {LOOK_EVERY} s"
+    group = bounds.held.group
     match ended:
         case Ended.MEMORY:
-            return Excess(used=memory, limit=bounds.memory, measured=polled)
+            return Excess(used=group.peak() or memory, limit=bounds.memory, measured=_measured(group, "memory"))
         case Ended.PIDS:
-            return Excess(used=pids, limit=bounds.pids, measured=polled)
+            used = bounds.pids if group.holds("pids") else pids
+            return Excess(used=used, limit=bounds.pids, measured=_measured(group, "pids"))
         case Ended.CPU:
-            return Excess(used=cpu, limit=bounds.cpu, measured=polled)
+            return Excess(used=cpu, limit=bounds.cpu, measured=_measured(group, "cpuacct"))
         case Ended.DISK if bounds.disk:
             return Excess(used=bounds.disk.used, limit=bounds.disk.bound, measured="weighed by du")
         case _:
             return None
+
+
+def _measured(group: Group, controller: str) -> str:
+    return "by cgroup" if group.holds(controller) else f"polled every {LOOK_EVERY} s"

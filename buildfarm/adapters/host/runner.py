@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildfarm.adapters.host import cgroup
 from buildfarm.adapters.host.bubblewrap import Sandbox
 from buildfarm.adapters.host.processors import Processors
 from buildfarm.adapters.host.provision import Provide
@@ -22,15 +23,19 @@ class HostRunner:
     """A ``Runner`` of processes in folders below ``home/sessions`` (``ports.Runner``).
 
     ``bwrap`` is a bubblewrap that works here (``bubblewrap.find``); with None there is no isolation: sessions say so.
+    Sessions have their control groups below ``parents`` (``cgroup.find``); what those cannot hold is polled.
     """
 
-    def __init__(self, home: Path, store: Store, provide: Provide, bwrap: str | None) -> None:
+    def __init__(
+        self, home: Path, store: Store, provide: Provide, bwrap: str | None, parents: tuple[cgroup.Parent, ...] = ()
+    ) -> None:
         home = home.resolve()
         self._sessions = home / "sessions"
         self._tools = home / "tools"
         self._store = store
         self._provide = provide
         self._bwrap = bwrap
+        self._parents = parents
         self._processors = Processors()
 
     @contextmanager
@@ -41,15 +46,26 @@ class HostRunner:
             self._sessions.mkdir(mode=0o700, parents=True, exist_ok=True)
             name = secrets.token_hex(8)
             pid = os.getpid()
-            Record(name=name, owner=spec.owner, attempt=spec.attempt, pid=pid, started=started(pid) or 0).write(
-                self._sessions
-            )
+            Record(
+                name=name,
+                owner=spec.owner,
+                attempt=spec.attempt,
+                pid=pid,
+                started=started(pid) or 0,
+                groups=tuple(str(parent.folder) for parent in self._parents),
+            ).write(self._sessions)
             folder = self._sessions / name
             try:
                 folder.mkdir()
                 sandbox = Sandbox(self._bwrap, folder, tools, given, spec.limits.memory) if self._bwrap else None
                 place = Place(
-                    name=name, folder=folder, userland=tools, sandbox=sandbox, processors=processors, given=given
+                    name=name,
+                    folder=folder,
+                    userland=tools,
+                    sandbox=sandbox,
+                    processors=processors,
+                    group=cgroup.make(self._parents, name, spec.limits),
+                    given=given,
                 )
                 yield HostSession(place, spec, self._store, sink, stop)
             finally:

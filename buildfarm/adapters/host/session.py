@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from buildfarm.adapters.host import bubblewrap, process, terminal
+from buildfarm.adapters.host.cgroup import Group, Held
 from buildfarm.adapters.host.disk import Disk
 from buildfarm.adapters.host.folder import Folder, Parts
 from buildfarm.adapters.host.provision import Provision
@@ -27,8 +28,8 @@ _FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a session is: name, folder and tools, the sandbox around its commands or None, its processors, what it was
-    given.
+    """Where a session is: name, folder and tools, the sandbox around its commands or None, its processors and control
+    group, what it was given.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Place:
     userland: Path
     sandbox: bubblewrap.Sandbox | None
     processors: tuple[int, ...]
+    group: Group
     given: Provision
 
 
@@ -82,7 +84,8 @@ class HostSession:
     @property
     def isolation(self) -> str:
         """What keeps its commands from the rest of the machine."""
-        return f"{'bubblewrap (no network)' if self._place.sandbox else 'none (network open)'}, limits polled"
+        around = "bubblewrap (no network)" if self._place.sandbox else "none (network open)"
+        return f"{around}, {self._place.group.words}"
 
     @property
     def packages(self) -> tuple[SeenPackage, ...]:
@@ -135,11 +138,11 @@ class HostSession:
     def interact(self, command: Command) -> int:
         """See ``ports.Session``."""
         mark = {MARK: self._place.name}
-        env, sandbox = self._variables(command, mark), self._place.sandbox
+        env, sandbox, enter = self._variables(command, mark), self._place.sandbox, self._place.group.enter
         try:
             if sandbox is None:
-                return terminal.converse(command.argv, env, command.cwd)
-            return terminal.converse(sandbox.wrap_on_terminal(command.argv, command.cwd, env), mark, "/")
+                return terminal.converse(enter(command.argv), env, command.cwd)
+            return terminal.converse(enter(sandbox.wrap_on_terminal(command.argv, command.cwd, env)), mark, "/")
         finally:
             end_processes(self._place.name)
 
@@ -169,14 +172,16 @@ class HostSession:
     def _bounds(self) -> process.Bounds:
         """What the session has left of its limits."""
         limits = self._spec.limits
+        cpu = limits.cpu - self._cpu if limits.cpu else math.inf
         return process.Bounds(
             deadline=self._deadline,
             silence=limits.silence,
             log=limits.log - self._written,
             memory=limits.memory,
             pids=limits.pids,
-            cpu=limits.cpu - self._cpu if limits.cpu else math.inf,
+            cpu=cpu,
             disk=self._disk,
+            held=Held(group=self._place.group, cpu=cpu),
         )
 
     def _variables(self, command: Command, mark: Mapping[str, str]) -> dict[str, str]:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     Limits = tuple[int, int, int, float]
     """the largest file in bytes; of all processes together: bytes of memory, processes with threads, seconds of CPU"""
 
-    Order = tuple[tuple[str, ...], dict[str, str], str, tuple[int, ...], tuple[int, ...], Limits]
+    Order = tuple[tuple[str, ...], dict[str, str], str, tuple[int, ...], tuple[int, ...], Limits, tuple[str, ...]]
     """argv, environment, working directory, the processors to run on (none: on all), descriptors at which the command
-    gets the report, limits"""
+    gets the report, limits, files that put a process into a control group"""
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at what is in use; more where they would take over 1 % of the time and little grows."""
@@ -55,9 +55,17 @@ def main(report: int) -> None:
     woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    starting, start = os.pipe()
     child = os.fork()
     if child == 0:
-        _become(order, report)
+        os.close(start)
+        if os.read(starting, 1):  # it is inside: so will be all that it starts
+            _become(order, report)
+        os._exit(126)
+    for door in order[6]:
+        with open(door, "w") as file:
+            file.write(str(child))
+    os.write(start, b"\n")
     watch = _Watch(memory, pids, cpu)
     code = _await(child, woken, watch)
     left = _end_all(woken)
@@ -81,6 +89,7 @@ class _Watch:
     def __init__(self, memory: int, pids: int, cpu: float) -> None:
         self._memory, self._pids, self._cpu = memory, pids, cpu
         self._most_memory = self._most_pids = self._last_pids = 0
+        self._most_cpu = 0.0
         self._broken = ""
         self._due = time.monotonic() + LOOK_EVERY
 
@@ -98,7 +107,8 @@ class _Watch:
             memory = usage.memory(found)
         growing, self._last_pids = pids > 2 * self._last_pids, pids
         self._most_memory, self._most_pids = max(self._most_memory, memory), max(self._most_pids, pids)
-        over = (("memory", memory > self._memory), ("pids", pids > self._pids), ("cpu", cpu + _ended() > self._cpu))
+        self._most_cpu = max(self._most_cpu, cpu + _ended())  # what is killed with its parent is never waited for
+        over = (("memory", memory > self._memory), ("pids", pids > self._pids), ("cpu", self._most_cpu > self._cpu))
         self._broken = next((name for name, is_over in over if is_over), "")
         at_leisure = 0.0 if growing else min(1.0, 100 * (time.process_time() - began))
         self._due = time.monotonic() + max(LOOK_EVERY, at_leisure)
@@ -107,7 +117,7 @@ class _Watch:
     def said(self) -> str:
         """For the report, when all has ended."""
         largest = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of one process, seen or not
-        return f"{self._broken or '-'} {max(self._most_memory, largest)} {self._most_pids} {_ended():.3f}"
+        return f"{self._broken or '-'} {max(self._most_memory, largest)} {self._most_pids} {max(self._most_cpu, _ended()):.3f}"
 
 
 def _ended() -> float:
@@ -124,7 +134,7 @@ def _limit(what: int, most: int) -> None:
 
 def _become(order: Order, report: int) -> NoReturn:
     """Turn the forked child into the command; ends as a shell would where there is no such program or folder."""
-    argv, env, folder, processors, report_at, (_, _, pids, _) = order
+    argv, env, folder, processors, report_at, (_, _, pids, _), _ = order
     try:
         os.chdir(folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What sessions leave on this machine: their records, processes and folders; and how to be rid of them."""
+"""What sessions leave on this machine: records, processes, control groups and folders; and how to be rid of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from buildfarm.adapters.host import cgroup
 from buildfarm.adapters.host.folder import Folder
 from buildfarm.adapters.host.usage import descendants
 from buildfarm.model.errors import FarmError
@@ -27,7 +28,8 @@ _PF_EXITING = 4
 class Record:
     """Whose session it is: written before its folder exists and removed after the folder, so that no kill hides it.
 
-    ``pid`` and ``started`` (clock ticks since boot) name the process that opened it.
+    ``pid`` and ``started`` (clock ticks since boot) name the process that opened it. Its control groups are below
+    ``groups``, if it has any.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Record:
     attempt: str
     pid: int
     started: int
+    groups: tuple[str, ...] = ()
 
     def write(self, sessions: Path) -> None:
         """Put the record beside the folder that is to come: as a link to nowhere, which is made whole or not at all."""
@@ -61,10 +64,13 @@ def started(pid: int) -> int | None:
 
 
 def close(sessions: Path, name: str) -> None:
-    """End what is left of a session: processes first, then its folder, then its record. Again does nothing.
+    """End what is left of a session: processes and groups first, then its folder, then its record. Again does nothing.
 
     Raises ``FarmError`` when something resists; its record stays then, for a later sweep.
     """
+    record = Record.read(sessions, name)
+    for parent in record.groups if record else ():
+        cgroup.remove(Path(parent), name)  # first: in it nothing new can be born
     end_processes(name)
     Folder(sessions / name).remove()
     (sessions / (name + _RECORD)).unlink(missing_ok=True)
