@@ -90,7 +90,7 @@ class Session(Protocol):
 
     @property
     def isolation(self) -> str:
-        """What it really is, for log and provenance: ``bubblewrap (no network), limits polled``."""
+        """What it really is, for log and provenance: ``bubblewrap (no network), limits by cgroup``."""
 
     @property
     def packages(self) -> tuple[SeenPackage, ...]:

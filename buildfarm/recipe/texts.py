@@ -199,7 +199,7 @@ URL = Text(wanted="an http(s) URL", make=str, pattern=r"https?://[^\s/]+/\S+")
 GIT_URL = Text(
     wanted="an https or ssh URL of a git repository",
     make=str,
-    pattern=r"((https?|ssh)://[^\s/]+|file://)/\S+",
+    pattern=r"(https?|ssh)://[^\s/]+/\S+",
     guess=guesses.git_url,
 )
 RELATIVE = Text(wanted="a relative path", make=relative, example="tests/", guess=guesses.path)

@@ -76,7 +76,7 @@ def _row(  # each a list of words
 # fmt: off
 LIBRARIES = (
     # languages and tools
-    _row(apt="cargo rustc", dnf="cargo rust", apk="cargo rust", brew="rust", programs="cargo rustc"),
+    _row(apt="cargo-web rustc-web", dnf="cargo rust", apk="cargo rust", brew="rust", programs="cargo rustc"),
     _row(apt="gfortran", dnf="gcc-gfortran", apk="gfortran", brew="gcc", links="gfortran", programs="gfortran f95 f77"),
     _row(apt="golang-go", dnf="golang", apk="go", brew="go", programs="go"),
     _row(apt="pkg-config", dnf="pkgconf-pkg-config", apk="pkgconf", brew="pkgconf", programs="pkg-config pkgconf"),

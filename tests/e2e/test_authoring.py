@@ -155,7 +155,7 @@ def test_schema_is_the_committed_one(author: Author) -> None:
 @pytest.mark.slow
 def test_new_on_projects_of_the_index(tmp_path: Path) -> None:
     farm = Farm(tmp_path / "home", tmp_path / "work")
-    wanted = {"markupsafe": [], "cffi": ["libffi-dev"], "psycopg2": ["libpq-dev"], "rpds-py": ["cargo", "rustc"]}
+    wanted = {"markupsafe": [], "cffi": ["libffi-dev"], "psycopg2": ["libpq-dev"], "rpds-py": ["cargo-web", "rustc-web"]}
     for name, packages in wanted.items():
         done = farm.run("recipe", "new", name, "--json")
         assert done.code == 0, done.err

@@ -114,28 +114,6 @@ CASES = {
         advice="raise limits.silence in the recipe",
         shown="now I sleep",
     ),
-    "endless": Case(
-        base="tinypure",
-        edits={
-            "backend.py": (BODY, f'    import time\n    while not time.sleep(0.2): print("on and on", flush=1)\n{BODY}')
-        },
-        recipe=("limits: {wall: 6s}",),
-        step="build",
-        code="wall",
-        message="it broke the wall time limit",
-        advice="raise limits.wall in the recipe",
-        shown="on and on",
-    ),
-    "talkative": Case(
-        base="tinypure",
-        edits={"backend.py": (BODY, f'    while True: print("blah " * 100, flush=True)\n{BODY}')},
-        recipe=("limits: {log: 64KiB}",),
-        step="build",
-        code="log",
-        message="it broke the log size limit",
-        advice="raise limits.log in the recipe",
-        shown="blah blah",
-    ),
     # -------------------------------------------------------------------------------------------------- repair
     "absent": Case(
         base="tinyc",

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from buildfarm.adapters.host import cgroup
+
 pytestmark = [pytest.mark.host, pytest.mark.slow, pytest.mark.e2e]
 
 RANDOM_KILLS = int(os.environ.get("BUILDFARM_TEST_KILLS", "8"))
@@ -147,10 +149,13 @@ class Ground:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     def check_nothing_left(self, sessions: list[str]) -> None:
-        """No folder of a session, no owner, and no process of any session seen."""
+        """No folder of a session, no owner, and no process or control group of any session seen."""
         assert self.sessions() == []
         assert [path.name for path in (self.home / "owners").iterdir() if path.name.startswith("local-")] == []
-        marks = {f"BUILDFARM_SESSION={name.partition('.')[0]}".encode() for name in sessions}
+        names = {name.partition(".")[0] for name in sessions}
+        parents = cgroup.find(Path("/proc"))
+        assert not [name for parent in parents for name in names if (parent.folder / f"buildfarm-{name}").exists()]
+        marks = {f"BUILDFARM_SESSION={name}".encode() for name in names}
         for environ in Path("/proc").glob("[0-9]*/environ"):
             try:
                 variables = environ.read_bytes().split(b"\0")

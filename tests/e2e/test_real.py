@@ -73,7 +73,8 @@ def test_every_wheel_is_for_an_old_glibc_and_was_tested_without_a_compiler(real:
     for name, module in REAL.items():
         assert f"{HERE}-{HERE}-manylinux_2_17_" in " ".join(real.job(name)["wheel"]["tags"])
         test = real.job(name, "test")
-        assert (test["outcome"], test["isolation"]) == ("succeeded", "bubblewrap (no network), limits polled")
+        assert test["outcome"] == "succeeded"
+        assert test["isolation"].startswith("bubblewrap (no network), ")
         assert module in Path(test["log"]).read_text()
 
 
@@ -104,7 +105,7 @@ def test_without_isolation_the_result_is_the_same_and_everybody_is_told(farm: Fa
     done = bare.run("--isolation", "none", "build", recipe, "--targets", f"{HERE}-*", "--json")
     assert done.code == 0, done.err
     assert wheel(bare, done, "open") == wheel(farm, inside, "open")
-    assert done.job("open", "test")["isolation"] == "none (network open), limits polled"
+    assert done.job("open", "test")["isolation"].startswith("none (network open), ")
     assert "none (network open)" in done.err
     for kind in ("build", "test"):
         assert "none (network open)" in Path(done.job("open", kind)["log"]).read_text()

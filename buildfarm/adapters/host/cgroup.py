@@ -49,7 +49,7 @@ class Parent:
         return {controller: folder for controller in self.controllers if _set(folder, wanted[controller])}
 
     def _hand_down(self) -> None:
-        """Give our controllers to the groups below: first everybody leaves, which we may ask of nobody but ourselves."""
+        """Give our controllers to the groups below, after all processes have left it: they must be ours alone."""
         missing = set(self.controllers) - {"cpuacct", *_words(self.folder / "cgroup.subtree_control")}
         if not missing:
             return

@@ -70,18 +70,23 @@ class Disk:
             self._weighing = None
 
     def _weigh(self) -> subprocess.Popen[bytes] | None:
-        """Begin; None when no process can be started just now, as under a fork bomb: then the next time."""
+        """Begin; None when no process can be started just now, as under a fork bomb: then the next time.
+
+        Raises ``FarmError`` where there is no du.
+        """
         # du, because hostile code can make a tree deeper than we can go
-        command = ["du", "--summarize", "--one-file-system", "--block-size=1", "--", str(self._folder)]
+        command = ["du", "-s", "-x", "-k", "--", str(self._folder)]  # the options that busybox knows too
         try:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        except FileNotFoundError as error:
+            raise FarmError("no program du is on PATH, which weighs sessions: install coreutils") from error
         except OSError:
             return None
 
     def _read(self, weighing: subprocess.Popen[bytes]) -> None:
         with weighing:
             said = cast("IO[bytes]", weighing.stdout).read().split()
-        self.used = int(said[0]) if said else self.used
+        self.used = 1024 * int(said[0]) if said else self.used
         now = time.monotonic()
         took = now - self._began
         self._due = now + max(_WEIGH_EVERY, took / _SHARE)

@@ -117,7 +117,8 @@ class _Watch:
     def said(self) -> str:
         """For the report, when all has ended."""
         largest = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of one process, seen or not
-        return f"{self._broken or '-'} {max(self._most_memory, largest)} {self._most_pids} {max(self._most_cpu, _ended()):.3f}"
+        memory, cpu = max(self._most_memory, largest), max(self._most_cpu, _ended())
+        return f"{self._broken or '-'} {memory} {self._most_pids} {cpu:.3f}"
 
 
 def _ended() -> float:

@@ -43,3 +43,10 @@ def test_a_full_disk_is_the_operators(tmp_path: Path) -> None:
     disk = Disk(tmp_path, 1 << 40, reserve=1 << 60)
     with pytest.raises(FarmError, match=r"the disk of .* is full: .* left, 1048576 TiB are kept free .*; make room"):
         disk.breaks()
+
+
+def test_without_du_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(tmp_path, 1_000_000, reserve=0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FarmError, match="install coreutils"):
+        disk.filled()

@@ -187,4 +187,5 @@ def test_apt_pins_a_closure_from_nothing_and_says_what_it_does_not_know(tmp_path
     assert (0, 0) < found["libyaml-0-2"].floor <= (2, 17)
     with pytest.raises(Unavailable) as unknown:
         packages.lock(["libyml-dev"])
+    assert unknown.value.reason.code == "packages"
     assert "libyaml-dev" in unknown.value.reason.advice
