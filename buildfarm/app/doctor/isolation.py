@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from buildfarm.adapters.host import bubblewrap
+from buildfarm.adapters.host import bubblewrap, cgroup
 from buildfarm.adapters.pip_config import redacted
 from buildfarm.app.doctor.patient import Patient, read, said
 from buildfarm.app.doctor.report import FIX, Check, State
 
+_HELD = {"memory": "memory", "pids": "processes", "cpu": "parts of a CPU", "": "processor time, disk"}
 _OPEN = "builds run, but reach the network and your files"
 _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and what allows them
     "kernel.unprivileged_userns_clone": ("0", "1"),
@@ -24,9 +25,17 @@ _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and w
 def look(patient: Patient) -> Iterator[Check]:
     """The sandbox, limits, and the container engine."""
     yield _sandbox(patient)
-    message = "memory, processes, processor time and disk of a build are polled, not enforced by the kernel"
-    yield Check(name="limits", state=State.OK, message=message)
+    yield _limits()
     yield _engine(patient)
+
+
+def _limits() -> Check:
+    """Which of them the kernel holds; a session that it refuses one polls that, and says so."""
+    held = {name for parent in cgroup.find(Path("/proc")) for name in parent.controllers}
+    kernel = [word for name, word in _HELD.items() if name in held]
+    polled = [word for name, word in _HELD.items() if name not in held]
+    parts = [f"{how}: {', '.join(words)}" for how, words in (("by cgroup", kernel), ("polled", polled)) if words]
+    return Check(name="limits", state=State.OK, message="; ".join(parts))
 
 
 def _sandbox(patient: Patient) -> Check:
