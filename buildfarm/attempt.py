@@ -12,17 +12,19 @@ from io import BytesIO
 from pathlib import PurePosixPath
 
 from buildfarm.model.errors import StepFailed, Stopped, Wants
-from buildfarm.model.job import BuildJob, Lease, TestJob
+from buildfarm.model.job import BuildJob, Lease, SourcePin, TestJob
 from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Ran, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
 from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
 from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict
 from buildfarm.ports import Progress, Report, Runner, Session, Store
 from buildfarm.steps import build as build_step
-from buildfarm.steps import crates, graft, install
+from buildfarm.steps import crates, graft, install, untested
 from buildfarm.steps import repair as repair_step
 from buildfarm.steps import test as test_step
+from buildfarm.steps.archive import unpacked
 from buildfarm.steps.hearing import Hearing
+from buildfarm.steps.snippet import SAYS_NOTHING
 from buildfarm.verify.claim import Claim
 from buildfarm.verify.rules import verify
 
@@ -40,7 +42,8 @@ class Bench:
 
 def attempt(lease: Lease, bench: Bench) -> Outcome:
     """Make the attempt that the lease is for; a package's failure is an outcome, whatever else goes wrong raises."""
-    hearing = Hearing(bench.sink)
+    part = lease.job.part if isinstance(lease.job, BuildJob) else SAYS_NOTHING
+    hearing = Hearing(bench.sink, part)
 
     def report(progress: Progress) -> None:
         hearing.begin(Step(progress.step))
@@ -77,7 +80,7 @@ def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
     with bench.runner.open(_spec(lease, Purpose.TEST), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.TEST, session.isolation)
         _fill(lease, session, Step.TEST)
-        reports = [_run_test(job, each, session, bench.store) for each in job.tests]
+        reports = [_run_test(job, each, lease, session, bench.store) for each in job.tests]
     imported = tuple(name for report in reports for name in report.imported)
     compiler = next((report.compiler for report in reports if report.compiler), "")
     if compiler and "none" not in session.isolation:
@@ -96,8 +99,7 @@ def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
 
 def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> BuiltWheel:
     layout = session.layout
-    patches = tuple(each.artifact for each in lease.inputs if each.role == "patch")
-    session.put(layout.source, Archive(artifact=job.source.artifact, patches=patches))
+    session.put(layout.source, _patched(job.source, lease))
     _fill(lease, session, Step.BUILD)
     for path, content in crates.vendored(lease.inputs, layout).items():
         session.put(path, content)
@@ -106,9 +108,8 @@ def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> Built
     for command in build_step.before(job, layout):
         _run(session, command, Step.BUILD)
     done = _run(session, build_step.call_hook(job, layout), Step.BUILD)
-    answer = build_step.read_answer(_read(session, store, f"{layout.work}/hook.json", done))
-    if answer.wants:
-        raise Wants(answer.wants)
+    if wants := build_step.read_wants(_read(session, store, f"{layout.work}/hook.json", done)):
+        raise Wants(wants)
     return _only_wheel(session, layout.dist, Step.BUILD)
 
 
@@ -152,18 +153,36 @@ def claim_of(job: BuildJob, root: str = "") -> Claim:
 # ----------------------------------------------------------------------------------------------------------- test
 
 
-def _run_test(job: TestJob, test: Test, session: Session, store: Store) -> TestReport:
+def _run_test(job: TestJob, test: Test, lease: Lease, session: Session, store: Store) -> TestReport:
     layout, report = session.layout, TestReport(verdict=Verdict.PASSED)
     if test.imports:
         report = _import(job, test, session, store)
+    seen = [*test.files]
     if test.sources and job.source:
-        session.put(f"{layout.work}/tests", Archive(artifact=job.source.artifact, only=test.sources))
+        seen += _put_sources(test, _patched(job.source, lease), session, store)
     for path, content in test_step.files(test, layout).items():
         session.put(path, content)
+    _fail_if(untested.nowhere(test, seen))
     for command in test_step.commands(test, layout):
         session.put(f"{command.cwd}/.buildfarm", b"")  # makes the folder
-        _run(session, command, Step.TEST)
+        done = session.run(command)
+        _fail_if(untested.nothing_ran(test, done, seen))
+        if not done.ok:
+            raise _failed(done, Step.TEST)
     return report
+
+
+def _put_sources(test: Test, source: Archive, session: Session, store: Store) -> list[str]:
+    """Put what the test sees of the source into the session; the paths of that."""
+    only = replace(source, only=test.sources)
+    session.put(f"{session.layout.work}/tests", only)
+    _fail_if(untested.absent(test, [each.path for each in unpacked(source, store.open)]))
+    return [each.path for each in unpacked(only, store.open)]
+
+
+def _fail_if(reason: Reason | None) -> None:
+    if reason:
+        raise StepFailed(Step.TEST, reason)
 
 
 def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestReport:
@@ -199,6 +218,11 @@ def _spec(lease: Lease, purpose: Purpose) -> SessionSpec:
         cxx=isinstance(job, BuildJob) and job.cxx,
         packages=job.packages if isinstance(job, BuildJob) else (),
     )
+
+
+def _patched(source: SourcePin, lease: Lease) -> Archive:
+    patches = tuple(each.artifact for each in lease.inputs if each.role == "patch")
+    return Archive(artifact=source.artifact, patches=patches)
 
 
 def _fill(lease: Lease, session: Session, step: Step) -> None:
@@ -266,6 +290,4 @@ def _only_wheel(session: Session, folder: str, step: Step) -> BuiltWheel:
 
 
 def _say(bench: Bench, lease: Lease, step: Step, message: str) -> None:
-    bench.report(
-        Progress(job=f"{lease.job.project} {lease.job.version} {lease.job.target}", step=step, message=message)
-    )
+    bench.report(Progress(job=lease.job.title, step=step, message=message))

@@ -1,8 +1,7 @@
-"""The seams: Protocols of two to five methods. A docstring is what an implementer promises.
+"""The seams: Protocols, and the values that they speak of. A docstring is what an implementer promises.
 
-Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Sources, Resolver,
-Tree, Bell, Owners. ``adapters.memory`` implements them all; ``tests/contract`` holds every adapter to the same
-promises.
+Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Rendering, Learning,
+Sources, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract`` holds every adapter to the same promises.
 """
 
 from __future__ import annotations
@@ -316,13 +315,13 @@ class Offer:
 
 
 class Sources(Protocol):
-    """Where sources and locked wheels come from. The only port with network, besides the resolver."""
+    """Where sources and locked wheels come from. With network, as Resolver, Packages and Crates are."""
 
     def releases(self, project: str) -> Mapping[str, Offer]:
         """sdists of a project by normalised version, the best one where there are several; empty for an unknown
         project.
 
-        Raises ``Unavailable`` when upstream cannot be asked.
+        Raises ``Unavailable`` when upstream cannot be asked, or has files of the project and no sdist among them.
         """
 
     def fetch(self, origin: str, name: str, sha256: str = "") -> Artifact:
@@ -360,7 +359,8 @@ class Packages(Protocol):
     def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
         """Exactly what the packages need on a system that has a C library, with themselves and pkg-config, by name.
 
-        Raises ``Unavailable`` (code ``packages``) for names that nothing is known of.
+        Their files are then in the store, for mirrors forget. Raises ``Unavailable``: code ``packages`` for names that
+        nothing is known of, ``upstream`` where no mirror answers.
         """
 
     def fetch(self, package: SystemPackage) -> Artifact:
@@ -425,6 +425,10 @@ class Report(Protocol):
 
 def no_report(progress: Progress) -> None:
     """Hear nothing."""
+
+
+GIT = "git+"
+"""How the origin of a commit begins; then come the URL of its repository, ``@`` and the commit."""
 
 
 def local_path(origin: str) -> Path | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from buildfarm.adapters.host.tools import locked
-from buildfarm.adapters.pip_config import redacted
+from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
+from buildfarm.model.url import redacted
 from buildfarm.steps.entry import BOUNDS, refuse
 
 _SECONDS = 1800.0  # for one command of git
@@ -34,6 +36,9 @@ _OPTIONS = {
 }
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C"}
 _ELSEWHERE = ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR")
+_LEFT_BEHIND = ("*.lock", "tmp_pack_*", "tmp_idx_*", "tmp_obj_*")  # by a git that was killed
+_UNUSED = 90 * 24 * 3600.0  # seconds after which a copy is removed
+_ANEW = "remove cache/git in the home, and try again"
 _ROW = re.compile(rb"(\d{6}) (\w+) ([0-9a-f]+) +(-|\d+)\t(.+)", re.DOTALL)
 
 
@@ -64,18 +69,48 @@ class GitRepository:
 
     def bring(self, commit: str) -> None:
         """Fetch the commit, alone where the server lets one ask for it; nothing is asked for one that is here."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder.with_suffix(".lock")):
-            kept = f"refs/buildfarm/{commit}"
-            if not (self._folder / "HEAD").exists():
-                self._say("init", "--quiet", "--bare", "--object-format", "sha256" if len(commit) == 64 else "sha1")
+        kept = f"refs/buildfarm/{commit}"
+        with self._used():
+            if self._run("rev-parse", "--git-dir").returncode:
+                self._begin("sha256" if len(commit) == 64 else "sha1")
             if self._run("rev-parse", "--verify", "--quiet", kept).returncode:
-                alone = self._run("fetch", "--quiet", "--depth", "1", "--no-tags", "--", self.url, f"{commit}:{kept}")
-                if alone.returncode:
-                    self._bring_all(commit, kept)
+                try:
+                    self._fetch(commit, kept)
+                except Unavailable:
+                    if not self._cleared():
+                        raise
+                    self._fetch(commit, kept)
             found = self._say("rev-parse", "--verify", f"{kept}^{{commit}}").decode().strip()
         if found != commit:
             self._refuse(f"{commit} is a tag, not a commit", f"name the commit that it stands for: {found}")
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._folder.with_suffix(".lock")
+        with locked(lock):
+            os.utime(lock)  # `remove_unused` reads it
+            yield
+
+    def _begin(self, object_format: str) -> None:
+        """An empty repository, whole or not at all; in place of whatever is no repository."""
+        aside = self._folder.with_suffix(".new")
+        for old in (aside, self._folder):
+            shutil.rmtree(old, ignore_errors=True)
+        self._say(f"--git-dir={aside}", "init", "--quiet", "--bare", "--object-format", object_format)
+        aside.rename(self._folder)
+
+    def _cleared(self) -> bool:
+        """Whether a git that was killed had left something in the way, which is now removed."""
+        left = [path for pattern in _LEFT_BEHIND for path in self._folder.rglob(pattern)]
+        for path in left:
+            path.unlink()
+        return bool(left)
+
+    def _fetch(self, commit: str, kept: str) -> None:
+        alone = self._run("fetch", "--quiet", "--depth", "1", "--no-tags", "--", self.url, f"{commit}:{kept}")
+        if alone.returncode:
+            self._bring_all(commit, kept)
 
     def _bring_all(self, commit: str, kept: str) -> None:
         whole = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
@@ -120,7 +155,7 @@ class GitRepository:
             wishes.write(f"{oid}\n".encode())
             wishes.flush()
             if not answers.readline().startswith(f"{oid} blob ".encode()):
-                self._refuse(f"its object {oid} is missing", "remove cache/git in the home, and try again")
+                self._refuse(f"its object {oid} is missing", _ANEW)
             yield answers
             answers.read(1)  # a line feed
 
@@ -156,19 +191,40 @@ class GitRepository:
         if done.returncode:
             said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
             why = "; ".join(said[-3:]).replace(self.url, self._name) or f"git {arguments[0]}: {done.returncode}"
-            self._refuse(why, "does `git ls-remote URL` work on the coordinator, without asking for a password?")
+            self._refuse(why, f"does `git ls-remote {self._name}` work here, without asking for a password?")
         return done.stdout
 
     @contextmanager
     def _open(self, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         with subprocess.Popen(
-            self._argv(arguments), env=self._environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            self._argv(arguments),
+            env=self._environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as process:
             try:
                 if process.stdin is not None and process.stdout is not None:
                     yield process.stdin, process.stdout
+                process.communicate()
             finally:
                 process.kill()
+        if process.returncode:
+            self._refuse(f"git {arguments[0]} of its copy here ended with {process.returncode}", _ANEW)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the repositories below ``folder`` that nothing was brought to for 90 days; their locks stay."""
+    for lock in folder.glob("*.lock"):
+        copy = lock.with_suffix("")
+        if copy.is_dir() and _is_unused(lock):
+            with locked(lock):
+                if _is_unused(lock):
+                    shutil.rmtree(copy, ignore_errors=True)
+
+
+def _is_unused(lock: Path) -> bool:
+    return lock.stat().st_mtime < time.time() - _UNUSED
 
 
 def _records(stream: IO[bytes]) -> Iterator[bytes]:

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from buildfarm.adapters.git_repository import Blob, GitRepository
+from buildfarm.adapters.git_repository import Blob, GitRepository, remove_unused
+from buildfarm.adapters.local_source import kept
 from buildfarm.adapters.packed import pack
-from buildfarm.adapters.pip_config import redacted
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
+from buildfarm.model.session import OLDEST_EPOCH
+from buildfarm.model.url import redacted
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Progress, Report, Store
-from buildfarm.steps.entry import BOUNDS, EARLIEST, refuse
-
-SCHEME = "git+"
-"""How an origin begins that is a commit: ``git+URL@COMMIT``."""
+from buildfarm.ports import GIT, Progress, Report, Store
+from buildfarm.steps.entry import BOUNDS, refuse
 
 _DEEPEST = 10  # submodules of submodules
 _SMALL = 1024  # bytes: what may be a pointer of Git LFS, or the target of a link
@@ -51,10 +50,20 @@ class GitSources:
     def pack(self, origin: str, name: str, store: Store) -> Artifact:
         """Put the commit of an origin into the store as the archive ``name``, without ``.git``, dated as the commit.
 
-        Files are as their trees have them: no filters, no ``export-ignore``, no ``export-subst``. Raises
-        ``Unavailable`` (code ``git``, or ``archive`` where it is too large).
+        Files are as their trees have them: no filters, no ``export-ignore``, no ``export-subst``. What was packed once
+        and is in the store still is not packed again. Raises ``Unavailable`` (code ``git``, or ``archive`` where it is
+        too large).
         """
-        url, _, commit = origin.removeprefix(SCHEME).rpartition("@")
+        remembered = self._folder / f"{hashlib.sha256(f'{origin} {name}'.encode()).hexdigest()[:32]}.packed"
+        if remembered.exists() and (known := kept(store, name, remembered.read_text())):
+            return known
+        remove_unused(self._folder)
+        artifact = self._pack(origin, name, store)
+        remembered.write_text(artifact.sha256)
+        return artifact
+
+    def _pack(self, origin: str, name: str, store: Store) -> Artifact:
+        url, _, commit = origin.removeprefix(GIT).rpartition("@")
         repository = self._repository(url, commit)
         repository.bring(commit)
         leaves = sorted(self._leaves(repository, commit, "", 0), key=lambda leaf: leaf.path)
@@ -109,7 +118,7 @@ def _member(
     leaf: _Leaf, content: IO[bytes], top: str, time: int, pointers: list[str]
 ) -> tuple[tarfile.TarInfo, IO[bytes] | None]:
     info = tarfile.TarInfo(f"{top}/{leaf.path}")
-    info.mtime = max(EARLIEST, time)
+    info.mtime = max(OLDEST_EPOCH, time)
     info.mode = 0o755 if leaf.blob.mode == "100755" else 0o644
     info.size = leaf.blob.size
     if leaf.blob.size > _SMALL:
@@ -137,7 +146,7 @@ def _resolved(base: str, path: str, url: str) -> str:
     elif scp := _SCP.fullmatch(url):
         url = f"ssh://{scp[1]}/{scp[2]}"
     if not _URL.fullmatch(url) or (url.startswith("file:") and not base.startswith("file:")):
-        _refuse(base, f"its submodule {path!r} is at {url!r}, where nothing is fetched from")
+        _refuse(base, f"its submodule {path!r} is at {redacted(url)!r}, where nothing is fetched from")
     return url
 
 

@@ -20,11 +20,11 @@ from buildfarm.model.errors import RecipeError
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import SourcePin
 from buildfarm.model.recipe import PathSource, Recipe
-from buildfarm.model.session import Archive
+from buildfarm.model.session import OLDEST_EPOCH, Archive
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
 from buildfarm.steps.archive import unpacked
-from buildfarm.steps.entry import EARLIEST, Entry
+from buildfarm.steps.entry import Entry
 from buildfarm.steps.look import SPEAKING, look
 
 # No source, and different on every machine; so are virtual environments, known by their pyvenv.cfg.
@@ -122,7 +122,7 @@ def _members(folder: Path, top: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes
             info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
             yield info, None
         elif path.is_dir():
-            info.type, info.mtime = tarfile.DIRTYPE, EARLIEST  # its own changes whenever a cache is made in it
+            info.type, info.mtime = tarfile.DIRTYPE, OLDEST_EPOCH  # its own changes whenever a cache is made in it
             yield info, None
         elif path.is_file():  # sockets and the like are no source
             info.size = found.st_size

@@ -186,12 +186,14 @@ class MemoryPackages:
         self._store = store
 
     def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
-        """All that the packages need, by name."""
+        """All that the packages need, by name; their files are then in the store."""
         found: dict[str, SystemPackage] = {}
         for name in names:
             if name not in self._packages:
                 raise _refused("packages", f"{name} was not given")
             found |= {each.name: each for each in self._packages[name]}
+        for each in found.values():
+            self.fetch(each)
         return tuple(found[name] for name in sorted(found))
 
     def fetch(self, package: SystemPackage) -> Artifact:
@@ -257,7 +259,7 @@ def _keep(given: Mapping[str, bytes], origin: str, name: str, sha256: str, store
         raise _refused("upstream", f"{origin} was not given")
     artifact = artifact_of(name, content)
     if sha256 and artifact.sha256 != sha256:
-        raise _refused("hash", f"{origin} has sha256 {artifact.sha256}, not {sha256} as was promised")
+        raise _refused("hash", f"{origin} has sha256:{artifact.sha256}, not sha256:{sha256}")
     return store.put(name, io.BytesIO(content))
 
 

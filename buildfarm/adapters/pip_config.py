@@ -19,7 +19,7 @@ _SECTIONS = ("global", "download", "install")  # a later one wins, as in pip its
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipConfig:
-    """Where distributions come from. URLs may hold credentials: ``repr`` leaves them out, ``redacted`` prints them.
+    """Where distributions come from. URLs may hold credentials: ``repr`` leaves them out, ``redacted`` prints the rest.
 
     ``find_links`` are absolute paths or URLs; ``cert`` is the path of a CA bundle, or empty.
     """
@@ -52,13 +52,6 @@ def read(environ: Mapping[str, str], home: Path, prefix: Path | None = None, etc
         cert=settings.get("cert", ""),
         trusted_hosts=tuple(settings.get("trusted-host", "").split()),
     )
-
-
-def redacted(url: str) -> str:
-    """The URL for people: without its user and password."""
-    parts = urlsplit(url)
-    _, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"***@{host}" if at else host))
 
 
 def bare(url: str) -> str:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from buildfarm.model.session import ARCHIVES
 from buildfarm.ports import Offer
-
-_SUFFIXES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")  # best first
 
 
 def sdist_version(filename: str, project: str) -> str:
@@ -18,7 +17,7 @@ def sdist_version(filename: str, project: str) -> str:
 
     Before PEP 625 both parts could hold hyphens, as in ``python-dateutil-2.8-1.tar.gz``: the project's name tells them.
     """
-    suffix = next((suffix for suffix in _SUFFIXES if filename.endswith(suffix)), "")
+    suffix = next((suffix for suffix in ARCHIVES if filename.endswith(suffix)), "")
     stem = filename.removesuffix(suffix)
     wanted = canonicalize_name(project)
     for match in re.finditer("-", stem if suffix else ""):
@@ -40,4 +39,4 @@ def best_sdists(project: str, offers: Iterable[Offer]) -> Mapping[str, Offer]:
 
 
 def _rank(offer: Offer) -> tuple[bool, int]:
-    return offer.yanked, next(place for place, suffix in enumerate(_SUFFIXES) if offer.filename.endswith(suffix))
+    return offer.yanked, next(place for place, suffix in enumerate(ARCHIVES) if offer.filename.endswith(suffix))

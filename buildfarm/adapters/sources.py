@@ -6,11 +6,11 @@ import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NoReturn, Protocol
 
 from buildfarm.adapters import local_source
-from buildfarm.adapters.git_source import SCHEME, GitSources
-from buildfarm.adapters.pip_config import PipConfig, redacted
+from buildfarm.adapters.git_source import GitSources
+from buildfarm.adapters.pip_config import PipConfig
 from buildfarm.adapters.sdists import best_sdists, sdist_version
 from buildfarm.adapters.simple_index import SimpleIndex
 from buildfarm.adapters.upstream import Upstream
@@ -18,8 +18,9 @@ from buildfarm.model.errors import Unavailable
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Recipe
+from buildfarm.model.url import redacted
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Offer, Store, local_path
+from buildfarm.ports import GIT, Offer, Store, local_path
 
 
 class Place(Protocol):
@@ -78,11 +79,11 @@ class UpstreamSources:
     def releases(self, project: str) -> Mapping[str, Offer]:
         """The sdists by normalised version; of several, .tar.gz before .zip and what is not yanked before what is.
 
-        Raises ``Unavailable`` when upstream cannot be asked.
+        Raises ``Unavailable`` when upstream cannot be asked, or has files of the project and no sdist among them.
         """
         for place in self._places:
             if offers := place.offers(project):
-                return best_sdists(project, offers)
+                return best_sdists(project, offers) or _none_built(project)
         return {}
 
     def fetch(self, origin: str, name: str, sha256: str = "") -> Artifact:
@@ -93,7 +94,7 @@ class UpstreamSources:
         def keep(content: IO[bytes]) -> Artifact:
             return self._store.put(name, io.BufferedReader(Checked(content, redacted(origin), sha256)))
 
-        if origin.startswith(SCHEME):
+        if origin.startswith(GIT):
             artifact = self._git.pack(origin, name, self._store)
             if sha256 not in ("", artifact.sha256):
                 raise _other_bytes(redacted(origin), artifact.sha256, sha256)
@@ -137,11 +138,17 @@ class Checked(io.RawIOBase):
         return len(chunk)
 
 
+def _none_built(project: str) -> NoReturn:
+    message = f"upstream has wheels of {project}, and no sdist"
+    advice = "build it from its repository, by a recipe with source: {git: URL, commit: …}"
+    raise Unavailable(Reason(code="unknown-project", message=message, advice=advice))
+
+
 def _other_bytes(origin: str, found: str, promised: str) -> Unavailable:
     return Unavailable(
         Reason(
             code="hash",
-            message=f"{origin} has sha256 {found}, not {promised} as was promised",
-            advice="somebody changed a file that must not change: find out who, before you accept the new hash",
+            message=f"{origin} has sha256:{found}, not sha256:{promised}",
+            advice="one of the two is wrong: find out which, before you accept another hash",
         )
     )

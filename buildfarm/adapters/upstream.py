@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from buildfarm.adapters.pip_config import PipConfig, redacted
+from buildfarm.adapters.pip_config import PipConfig
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
+from buildfarm.model.url import redacted
 
 if TYPE_CHECKING:
     import httpx

@@ -14,19 +14,22 @@ from buildfarm.app.commands.ledger import cancel, logs, status, why
 from buildfarm.app.commands.machine import config, doctor, serve
 from buildfarm.app.commands.recipes import recipe
 from buildfarm.app.commands.verifying import verify
-from buildfarm.app.options import site_options
+from buildfarm.app.options import examples, site_options
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "buildfarm doctor",
+        "buildfarm build markupsafe",
+        "buildfarm serve",
+        "pip install --index-url http://127.0.0.1:8420/main/simple/ markupsafe",
+    ),
+)
 @site_options
 @click.version_option(__version__)
 def cli() -> None:
-    r"""Turn recipes into repaired, verified, tested wheels on your own index, exactly once, and say why.
-
-    \b
-    buildfarm build markupsafe          an sdist of the index to wheels for the interpreters that are here
-    buildfarm serve                     then: pip install --index-url http://127.0.0.1:8420/main/simple/ markupsafe
-    """
+    """Turn recipes into repaired, verified, tested wheels on your own index, exactly once, and say why."""
 
 
 for command in (build, plan, recipe, status, logs, cancel, why, debug, reproduce, serve, config, doctor, verify):
@@ -46,7 +49,10 @@ def main() -> int:
         error.show()
         return 2
     except BuildfarmError as error:
-        click.echo(str(error) if error.exit_code == 2 else f"error: {error}", err=True)
+        from buildfarm.app.harmless import harmless_lines
+
+        message = harmless_lines(str(error))
+        click.echo(message if error.exit_code == 2 else f"error: {message}", err=True)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()

@@ -11,30 +11,32 @@ from rich.console import Console
 from rich.text import Text
 
 from buildfarm.adapters import pip_config
-from buildfarm.adapters.pip_config import redacted
-from buildfarm.app import wiring
+from buildfarm.app import fetching
 from buildfarm.app.settings import NAMES, Settings, variable
 from buildfarm.app.table import print_table
+from buildfarm.model.url import redacted
 from buildfarm.recipe.diagnostic import suggestion
 
-_PARTS = {  # of the home
-    "ledger": "ledger.db",
-    "store": "store",
-    "indexes": "index",
-    "logs": "logs",
-    "tools": "tools",
-    "caches": "cache",
-}
 _PREFIX = variable("")
 
 
 def to_plain(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
     """Settings by name, then ``parts`` of the home, ``pip`` and ``unknown`` variables, as JSON types; redacted."""
-    config = wiring.pip_config(settings, environ)
+    config = fetching.pip_config(settings, environ)
     files = pip_config.files(environ, Path.home(), Path(sys.prefix))
     return {
-        **{name: {"value": redacted(str(getattr(settings, name))), "from": settings.origins[name]} for name in NAMES},
-        "parts": {name: str(settings.home / path) for name, path in _PARTS.items()},
+        **{
+            name: {"value": redacted(str(getattr(settings, name))), "from": settings.origins[name]}
+            for name in _told(settings)
+        },
+        "parts": {
+            "ledger": str(settings.ledger),
+            "store": str(settings.store),
+            "indexes": str(settings.tree),
+            "logs": str(settings.logs),
+            "tools": str(settings.home / "tools"),
+            "caches": str(settings.cache),
+        },
         "pip": {
             "files": [str(path) for path in files if path.is_file()],
             "variables": sorted(name for name in environ if name.startswith("PIP_")),
@@ -49,7 +51,7 @@ def to_plain(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def show(document: Mapping[str, Any], console: Console) -> None:
     """The same for a person."""
-    rows = [(name, document[name]["from"], document[name]["value"] or "-") for name in NAMES]
+    rows = [(name, document[name]["from"], document[name]["value"] or "-") for name in NAMES if name in document]
     print_table(console, ("setting", "from", "value"), rows)
     console.print()
     print_table(console, ("part of the home", "place"), list(document["parts"].items()))
@@ -66,6 +68,11 @@ def show(document: Mapping[str, Any], console: Console) -> None:
     for name, advice in document["unknown"].items():
         line = f"{name} is set, and is no setting: it changes nothing; {advice}".rstrip("; ")
         console.print(Text(line, "yellow"), soft_wrap=True)
+
+
+def _told(settings: Settings) -> tuple[str, ...]:
+    """All settings but the one for tests of buildfarm itself, unless it is set."""
+    return tuple(name for name in NAMES if name != "crash_at" or settings.crash_at)
 
 
 def _unknown(environ: Mapping[str, str]) -> set[str]:

@@ -4,7 +4,6 @@ compare.
 
 from __future__ import annotations
 
-import math
 import shlex
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from buildfarm.app.overview import find_jobs, title
+from buildfarm.app.overview import title
 from buildfarm.app.settings import Settings
 from buildfarm.app.wiring import Site
 from buildfarm.attempt import Bench, attempt
+from buildfarm.farm.find import find_jobs
 from buildfarm.model.errors import RecipeError, StepFailed
 from buildfarm.model.job import BuildJob, Lease
 from buildfarm.model.outcome import Built, Failed, Outcome, Step, Tested
@@ -30,10 +30,8 @@ def find(site: Site, wanted: str) -> JobRow:
     """The one job that is meant, a failed one before others; raises ``RecipeError`` where that is none or several, or
     where nothing of it can be run.
     """
-    rows = find_jobs(site, wanted)
+    rows = find_jobs(site.farm, wanted)
     meant = [row for row in rows if row.state == "failed"] or rows
-    if not meant:
-        raise RecipeError(f"no job of {wanted!r} is known; `buildfarm status` lists every job with its key")
     if len(meant) > 1:
         names = "\n".join(f"  {title(row)}" for row in meant)
         raise RecipeError(f"{wanted!r} is several jobs; name one by the beginning of its key:\n{names}")
@@ -68,7 +66,6 @@ def repeat(site: Site, row: JobRow, runner: Runner, sink: Sink) -> Outcome:
             attempt=row.attempts,
             token=0,
             worker=owner,
-            until=math.inf,
             inputs=site.farm.jobs.inputs(job.key),
             granted=(*job.requires, *row.wishes) if isinstance(job, BuildJob) else (),
         )

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from buildfarm.app.harmless import harmless
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.resolve import look_up
 from buildfarm.model.errors import RecipeError, Unavailable
@@ -45,7 +46,7 @@ def draft(farm: Coordinator, requirement: str) -> Draft:
     wish = parse_requirement(requirement)
     if isinstance(wish, Diagnostic):
         raise RecipeError(f"{requirement}: {wish.message}; {wish.help}")
-    if not isinstance(wish.versions, Track) and wish.versions[0][0] in "<>=!~":
+    if not isinstance(wish.versions, Track) and not wish.exact:
         raise RecipeError(f"{requirement} is a range; name a project, or one version of it: {wish.name}==VERSION")
     found = look_up(farm, BuildRequest(recipes=(wish,), index="main"))[wish.name]
     version, source = next(iter(found.items())) if not isinstance(found, Reason) else ("", found)
@@ -82,7 +83,9 @@ def _text(wish: Recipe, version: str, source: KnownSource, seen: Survey) -> str:
     sure = [sign for sign in seen.signs if sign.sure and source.native]
     perhaps = [sign for sign in seen.signs if not sign.sure and source.native]
     lines = [*_remark(_about(wish.name, version, source, seen)), f"name: {wish.name}"]
-    if not isinstance(wish.versions, Track):
+    if isinstance(wish.versions, Track):
+        lines += _remark(f"Follows the newest release. To keep to this one: {_yaml('versions', [version])}")
+    else:
         lines += [_yaml("versions", [version])]
         lines += [_yaml("source", {"sdist": {version: f"sha256:{source.pin.artifact.sha256}"}})]
     for sign in sure:
@@ -135,7 +138,7 @@ def _yaml(key: str, value: object) -> str:
 
 
 def _remark(text: str) -> list[str]:
-    return wrap(text, WIDEST, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+    return wrap(harmless(text), WIDEST, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
 
 
 def _remarked(name: str, part: dict[str, Any]) -> list[str]:

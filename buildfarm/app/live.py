@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group
+from rich.control import Control
 from rich.live import Live as RichLive
+from rich.segment import ControlType
 from rich.text import Text
 
-from buildfarm.app.progress import Screen, harmless, name_of, say, shown
+from buildfarm.app.harmless import harmless, shown
+from buildfarm.app.progress import Screen, say
 from buildfarm.model.job import Lease
 from buildfarm.model.outcome import Built, Cancelled, Failed, HandedBack, Lost, Outcome, Tested, Wanting
 from buildfarm.model.plan import Later
@@ -50,9 +53,10 @@ class Live(Screen):
         self._reported: dict[int, _Doing] = {}
         self._states: dict[str, str] = {}
         self._later = 0
-        self._live = RichLive(
+        self._drawn: list[int] = []
+        self._live = _Reflowing(
+            self,
             console=console,
-            get_renderable=self.frame,
             refresh_per_second=_OFTEN,
             transient=True,
             redirect_stdout=False,
@@ -95,8 +99,7 @@ class Live(Screen):
             self._later = sum(1 for _ in later)
         for row in news:
             if isinstance(row.outcome, Failed):
-                name = f"{row.job.project} {row.job.version} {row.job.target}"
-                self._failed(name, row.outcome)
+                self._failed(row.job.title, row.outcome)
 
     def idle(self) -> None:
         """The thread's line goes."""
@@ -106,7 +109,7 @@ class Live(Screen):
     def claimed(self, lease: Lease) -> None:
         """A line more."""
         with self._lock:
-            self._running[lease.name] = _Doing(name=name_of(lease), step="starts", began=self._clock())
+            self._running[lease.name] = _Doing(name=lease.job.title, step="starts", began=self._clock())
             self._states[lease.job.key] = "running"
 
     def stepped(self, lease: Lease, step: str) -> None:
@@ -145,6 +148,17 @@ class Live(Screen):
                 self._say("  stopped", "", doing.name, "  it goes back to the queue")
             case Cancelled():
                 self._say("✗ cancelled", "yellow", doing.name)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Group]:
+        """The frame, drawn anew whenever something is printed above it."""
+        frame = self.frame()
+        self._drawn = [line.cell_len for line in frame.renderables if isinstance(line, Text)]
+        yield frame
+
+    def broken(self) -> int:
+        """How many rows more than lines the frame has since the terminal was made narrower, where that reflows."""
+        width = max(self._console.width, 1)
+        return sum(max(cells - 1, 0) // width for cells in self._drawn)
 
     def frame(self) -> Group:
         """What the display is now, as wide and high as the terminal is now."""
@@ -196,6 +210,18 @@ class Live(Screen):
             what = what.replace("✓", "+").replace("✗", "x")
         line = Text(f"{what:10}", f"bold {style}".strip()).append(f" {harmless(name)}", "not bold default")
         say(self._console, line.append(harmless(more), "not bold default dim"))
+
+
+class _Reflowing(RichLive):
+    """Erases what rich does not: it knows how many lines it drew, and not what the terminal has made of them."""
+
+    def __init__(self, live: Live, **options: Any) -> None:
+        super().__init__(live, **options)
+        self._of = live
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        up = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+        return [Control(*up * self._of.broken()), *super().process_renderables(renderables)]
 
 
 def duration(seconds: float) -> str:

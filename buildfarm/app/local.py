@@ -15,7 +15,7 @@ from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.work import Workplace, work_one
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import BuildRequest, Job, Worker
-from buildfarm.ports import JobRow
+from buildfarm.ports import JobRow, Progress, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
 
     Raises ``KeyboardInterrupt`` when told to stop: the workers have handed their jobs back by then.
     """
-    with site.owner() as owner, _quit_on_signals() as quit_, site.screen:
+    with site.owner() as owner, _quit_on_signals(site.screen.report) as quit_, site.screen:
         site.runner.sweep(site.farm.owners.live())
         request = submit(site.farm, request)
         worker = Worker(name=owner, lanes=site.lanes, environments=site.fingerprints)
@@ -111,11 +111,15 @@ def _raise_if_dead(workers: list[Future[None]]) -> None:
 
 
 @contextmanager
-def _quit_on_signals() -> Iterator[threading.Event]:
+def _quit_on_signals(report: Report) -> Iterator[threading.Event]:
     """TERM and Ctrl-C set the event: sessions end, jobs go back to the queue, and the main thread is interrupted."""
     quit_ = threading.Event()
+    stopping = Progress(job="", step="stop", message="stopping: sessions end, and their jobs go back to the queue …")
 
     def stop(_signal: int, _frame: object) -> None:
+        if not quit_.is_set():
+            # Elsewhere, for the thread that was interrupted may hold what a screen locks.
+            threading.Thread(target=report, args=(stopping,), name="stopping").start()
         quit_.set()
         raise KeyboardInterrupt
 

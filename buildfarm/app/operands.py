@@ -13,7 +13,6 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from buildfarm.app.recipe_files import (
-    SDISTS,
     Read,
     is_project,
     read_recipe_file,
@@ -23,6 +22,7 @@ from buildfarm.app.recipe_files import (
     trouble,
 )
 from buildfarm.model.recipe import PathSource, Recipe, SdistSource, Track
+from buildfarm.model.session import ARCHIVES
 from buildfarm.recipe.diagnostic import Diagnostic
 from buildfarm.recipe.requirements import parse_requirement
 
@@ -42,7 +42,7 @@ def _operand(operand: str, recipes: Path) -> Read:
         return read_recipe_file(path)
     if path.is_dir() and not is_project(path) and recipe_files(path):
         return together(map(read_recipe_file, recipe_files(path)))
-    if path.name.endswith(SDISTS) or operand.startswith((".", "/")) or ("/" in operand and path.exists()):
+    if path.name.endswith(ARCHIVES) or operand.startswith((".", "/")) or ("/" in operand and path.exists()):
         return _local(path)
     if path.suffix == ".txt":
         return _requirements_file(path, recipes)
@@ -104,21 +104,15 @@ def _joined(read: Read) -> Read:
         known = found.setdefault(recipe.name, recipe)
         if known is recipe or known == recipe or of_files.count(recipe.name) > 1:
             continue
-        versions = (*_exact(known), *_exact(recipe))
+        versions = (*known.exact, *recipe.exact)
         both = isinstance(known.source, SdistSource) and isinstance(recipe.source, SdistSource)
-        if not (_exact(known) and _exact(recipe) and both):
+        if not (known.exact and recipe.exact and both):
             message = "is named twice, and not both times with exact versions"
             read = together((read, trouble(recipe.name, message, "name it once, or each time as NAME==VERSION")))
             continue
         hashes = {**_hashes(known), **_hashes(recipe)}
         found[recipe.name] = replace(known, versions=tuple(dict.fromkeys(versions)), source=SdistSource(hashes=hashes))
     return replace(read, recipes=tuple(found.values()))
-
-
-def _exact(recipe: Recipe) -> tuple[str, ...]:
-    if isinstance(recipe.versions, Track):
-        return ()
-    return recipe.versions if not any(each.startswith(tuple("<>=!~")) for each in recipe.versions) else ()
 
 
 def _hashes(recipe: Recipe) -> Mapping[str, str]:

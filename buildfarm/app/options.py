@@ -7,18 +7,46 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
     from buildfarm.app.progress import Screen
+    from buildfarm.app.recipe_files import Read
     from buildfarm.app.settings import Settings
     from buildfarm.app.wiring import Site
+    from buildfarm.model.recipe import Recipe
 
+PORT = 8420  # of `buildfarm serve`
 OPERANDS = click.argument("operands", nargs=-1, metavar="[RECIPE|REQUIREMENT|PATH]...")
 FILES = click.option("-r", "--requirement", "files", multiple=True, metavar="FILE", help="A requirements.txt.")
-TARGETS = click.option("--targets", multiple=True, metavar="GLOB", help="Build identifiers: 'cp313-*'. Repeatable.")
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: lines to copy, which click leaves as they are."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def _possible(_context: click.Context, _parameter: click.Parameter, globs: tuple[str, ...]) -> tuple[str, ...]:
+    """The globs, each of which selects some build identifier that there is."""
+    from buildfarm.recipe.fields import Wrong
+    from buildfarm.recipe.platforms import identifier_glob
+
+    try:
+        return tuple(map(identifier_glob, globs))
+    except Wrong as wrong:
+        message = f"{wrong}\nhelp: {wrong.advice}\n`buildfarm doctor` says for which targets this machine builds."
+        raise click.BadParameter(message) from wrong
+
+
+TARGETS = click.option(
+    "--targets",
+    multiple=True,
+    metavar="GLOB",
+    callback=_possible,
+    help="Build identifiers: 'cp313-*'. Repeatable.",
+)
 INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
 
@@ -74,6 +102,30 @@ def screen_here(news: str | None) -> Screen:
         return Screen()
     console = Messages()
     return Verbose(console) if news == "verbose" else screen_for(console, os.environ)
+
+
+def readable(found: Read) -> tuple[Recipe, ...]:
+    """Its recipes. What is wrong with them is said, and an error ends the call."""
+    if found.messages:
+        click.echo(found.messages, err=True)
+    if found.failed:
+        raise click.exceptions.Exit(2)
+    return found.recipes
+
+
+def log_to(stream: TextIO) -> Callable[[bytes], None]:
+    """Writes a log there piece by piece: into a pipe or a file as it is, to a terminal line by line and harmless."""
+    if not stream.isatty():
+        return lambda chunk: click.echo(chunk, file=stream, nl=False)
+    from buildfarm.app.harmless import WholeLines, shown
+
+    lines = WholeLines()
+
+    def write(chunk: bytes) -> None:
+        for line in lines.of(chunk):
+            click.echo(shown(line), file=stream)
+
+    return write
 
 
 def print_json(document: Any) -> None:

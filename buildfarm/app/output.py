@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterable
 from typing import Any
 
+from packaging.utils import parse_wheel_filename
 from rich.console import Console
 from rich.text import Text
 
 from buildfarm.app.debug import call
+from buildfarm.app.harmless import harmless_lines
 from buildfarm.app.local import Result
+from buildfarm.app.options import PORT
 from buildfarm.app.settings import Settings
 from buildfarm.app.table import Cell, print_table
-from buildfarm.model.job import BuildJob, TestJob
+from buildfarm.farm.judge import Judgement
+from buildfarm.model.job import BuildJob, Environment, Job, TestJob
 from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Step, Tested
 from buildfarm.model.plan import Goal, LeftOut, Plan
+from buildfarm.model.reasons import CAUSES
 from buildfarm.model.wheel import Artifact, tags_of
+from buildfarm.plan.ground import raised
 from buildfarm.ports import JobRow, Log
+from buildfarm.steps.build import spoken
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -79,11 +86,13 @@ def result_json(result: Result, log: Log) -> dict[str, Any]:
             for each in result.ticked.judgements
             if not each.good
         ],
+        "yanks": [{"filename": each.filename, "reason": each.reason} for each in result.ticked.yanks],
     }
 
 
 def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
     reason = _reason(row.outcome)
+    cause = CAUSES.get(reason.code) if reason else None  # a ledger may be older than the code
     wheel = _wheel(row)
     return {
         "key": row.job.key,
@@ -95,6 +104,8 @@ def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
         "step": row.outcome.step.value if isinstance(row.outcome, Failed) else None,
         "reason": reason.message if reason else None,
         "code": reason.code if reason else None,
+        "actor": cause and cause.actor.value,
+        "retried": cause and cause.retried,
         "advice": reason.advice if reason else None,
         "lines": list(reason.lines) if reason else [],
         "log": log.where(row.log) if row.log else None,
@@ -148,10 +159,15 @@ def result_table(result: Result, console: Console) -> None:
         wheel = _served_by(goal, result)
         rows.append((goal.project, goal.version, str(goal.target), Text(word, style), wheel))
     rows += [
-        (each.project, each.version, each.target, Text("left out", "yellow"), Text(each.reason, "yellow"))
+        (each.project, each.version, each.target, Text("left out", "yellow"), Text(_short(each.reason), "yellow"))
         for each in result.ticked.plan.left_out
     ]
     print_table(console, ("project", "version", "target", "result", "wheel"), rows)
+
+
+def _short(reason: str) -> str:
+    """With twelve digits of each hash: the whole ones are above the table."""
+    return re.sub("(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", reason)
 
 
 def _served_by(goal: Goal, result: Result) -> str:
@@ -202,21 +218,23 @@ def failures(result: Result, log: Log, settings: Settings, console: Console) -> 
 
 def _failure(row: JobRow, failed: Failed, log: Log, console: Console) -> None:
     reason = failed.reason
-    title = f"{row.job.project} {row.job.version} {row.job.target}"
-    _say(console, f"\n{title}: {row.job.kind} failed at {failed.step}", "bold red")
+    _say(console, f"\n{row.job.title}: {row.job.kind} failed at {failed.step}", "bold red")
     _say(console, f"  {reason.message}")
     if reason.command:
-        _say(console, f"  command: {shlex.join(reason.command)}", "dim")
+        _say(console, f"  command: {spoken(row.job, reason)}", "dim")
     for line in reason.lines or reason.tail[-15:]:
         _say(console, f"  | {line}", "dim")
     for line in reason.advice.splitlines():
         _say(console, f"  help: {line}", "cyan")
+    if cause := CAUSES.get(reason.code):
+        _say(console, f"  who must act: {cause.actor}")
     if row.log:
         _say(console, f"  log: {log.where(row.log)}")
 
 
-def _say(console: Console, line: str, style: str = "") -> None:
-    console.print(Text(line, style), soft_wrap=True)  # a path that is broken in two cannot be copied
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Some of it a stranger's build may have said. No line is broken: a path in two parts cannot be copied."""
+    console.print(Text(harmless_lines(text), style), soft_wrap=True)
 
 
 def where_next(result: Result, settings: Settings, console: Console) -> None:
@@ -225,14 +243,37 @@ def where_next(result: Result, settings: Settings, console: Console) -> None:
         for rule, reason in _relaxed(row.outcome).items():
             _say(console, f"{row.job.project} {row.job.version}: {rule} is relaxed by the recipe: {reason}", "yellow")
     published = sorted(each.same_as or each.wheel.name for each in result.ticked.judgements if each.good)
-    if all(row.job.key in result.cached for row in result.rows) and result.rows:
+    for judgement in result.ticked.judgements:
+        if judgement.good and judgement.goals[0].build not in result.cached:
+            _build_tag(judgement, console)
+    for yank in result.ticked.yanks:
+        told = "is no longer yanked: it is wished again" if yank.reason is None else f"is yanked: {yank.reason}"
+        _say(console, f"{yank.filename} {told}", "yellow")
+    done_before = all(row.job.key in result.cached for row in result.rows)
+    if done_before and not result.ticked.yanks and exit_code(result) == 0:
         _say(console, "Nothing to do: all of it was built, tested and published before.")
     if published:
-        tree = settings.home / "index" / settings.index / "simple"
-        url = f"http://127.0.0.1:8420/{settings.index}/simple/"
+        tree = settings.tree / settings.index / "simple"
+        url = f"http://127.0.0.1:{PORT}/{settings.index}/simple/"
         _say(console, f"Index: {tree}")
         _say(console, f"Serve it: buildfarm serve; then pip install --index-url {url} NAME")
         _say(console, f"Every input of a wheel: buildfarm why {published[0]}")
+
+
+def _build_tag(judgement: Judgement, console: Console) -> None:
+    """Why its name has a build tag (PEP 427), where it has one."""
+    _, version, build, _ = parse_wheel_filename(judgement.served_by)
+    if build and not judgement.same_as:
+        project = judgement.goals[0].project
+        _say(console, f"{project} {version} was published before with other content: this one is build {build[0]}")
+
+
+def raised_floors(jobs: Iterable[Job], offered: Iterable[Environment], console: Console) -> None:
+    """A line for every floor that a library of system packages raised."""
+    environments = tuple(offered)
+    for line in dict.fromkeys(raised(job, environments) for job in jobs if isinstance(job, BuildJob)):
+        if line:
+            _say(console, line)
 
 
 def exit_code(result: Result) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,28 +11,22 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from buildfarm.app.harmless import harmless
 from buildfarm.app.table import print_table
 from buildfarm.app.wiring import Site
 from buildfarm.farm.publish import PROVENANCE
 from buildfarm.farm.why import Story
 from buildfarm.model.canonical import to_plain
+from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Failed, Tested
+from buildfarm.model.url import redacted
 from buildfarm.ports import JobRow, Publication
 
 
 def title(row: JobRow) -> str:
     """One line that names a job and its state."""
     job = row.job
-    return f"{job.kind} {job.project} {job.version} {job.target}: {row.state} [{job.key[:12]}]"
-
-
-def find_jobs(site: Site, wanted: str) -> tuple[JobRow, ...]:
-    """Jobs whose key begins with ``wanted``, or that are of the project of that name."""
-    return tuple(
-        row
-        for row in site.farm.jobs.rows()
-        if row.job.project == wanted or (len(wanted) >= 4 and row.job.key.startswith(wanted))
-    )
+    return f"{job.kind} {job.title}: {row.state} [{job.key[:12]}]"
 
 
 def log_json(site: Site, row: JobRow) -> dict[str, Any]:
@@ -81,9 +76,13 @@ def status_table(site: Site, console: Console) -> None:
     rows = site.farm.jobs.rows()
     print_table(
         console,
-        ("state", "job", "project", "version", "target", "key"),
+        ("state", "job", "project", "version", "target", "key", "began", "took", "of"),
         (
-            (_state(row), row.job.kind, row.job.project, row.job.version, str(row.job.target), row.job.key[:12])
+            (
+                *(_state(row), row.job.kind, row.job.project, row.job.version, str(row.job.target), row.job.key[:12]),
+                *_when(row),
+                _of(row.job),
+            )
             for row in rows
         ),
     )
@@ -95,8 +94,25 @@ def status_table(site: Site, console: Console) -> None:
 
 
 def _state(row: JobRow) -> Text:
-    step = f" at {row.outcome.step}" if isinstance(row.outcome, Failed) else ""
-    return Text(row.state + step, {"succeeded": "green", "failed": "red"}.get(row.state, "yellow"))
+    step = row.outcome.step.value if isinstance(row.outcome, Failed) else row.job.kind
+    where = f" at {step}" if step != row.job.kind else ""
+    return Text(row.state + where, {"succeeded": "green", "failed": "red"}.get(row.state, "yellow"))
+
+
+def _when(row: JobRow) -> tuple[str, str]:
+    """When its last attempt began, in this machine's time, and how long it took."""
+    if not row.started:
+        return "", ""
+    took = f"{row.seconds:.1f} s" if row.seconds else ""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(row.started)), took
+
+
+def _of(job: Job) -> str:
+    """What is built or tested: two jobs of one project and target differ in that."""
+    if isinstance(job, BuildJob):
+        return job.source.artifact.name
+    what = (each for test in job.tests for each in (*(f"import {name}" for name in test.imports), *test.run))
+    return f"{job.wheel.name} {job.wheel.sha256[:12]}: {'; '.join(what)}"
 
 
 def _counts(counter: Counter[str]) -> str:
@@ -112,7 +128,12 @@ def story_json(site: Site, story: Story) -> dict[str, Any]:
         "name": job.project,
         "version": job.version,
         "target": str(job.target),
-        "source": {**to_plain(job.source), "requires": list(job.requires), "backend": job.backend},
+        "source": {
+            **to_plain(job.source),
+            "origin": redacted(job.source.origin),
+            "requires": list(job.requires),
+            "backend": job.backend,
+        },
         "recipe": to_plain(job.part),
         "environment": {"name": job.environment.name, "key": job.fingerprint, **job.environment.definition},
         "tools": dict(job.tools),
@@ -132,7 +153,12 @@ def story_json(site: Site, story: Story) -> dict[str, Any]:
         ],
         "commands": to_plain(story.wheel.ran),
         "publications": [
-            {"index": each.index, "state": each.state, "provenance": provenance_path(each)}
+            {
+                "index": each.index,
+                "state": each.state,
+                "yanked": story.yanked.get(each.index),
+                "provenance": provenance_path(each),
+            }
             for each in story.publications
         ],
     }
@@ -147,16 +173,21 @@ def provenance_path(publication: Publication) -> str:
 def story_text(site: Site, story: Story, console: Console) -> None:
     """The same for a person, one fact a line."""
     for name, value in _facts(site, story):
-        console.print(f"[bold]{name:12}[/] {value}", highlight=False, soft_wrap=True)
+        print_fact(console, name, value)
+
+
+def print_fact(console: Console, name: str, value: str) -> None:
+    """A line; whatever the value says is shown as it is."""
+    console.print(Text.assemble((f"{name:12}", "bold"), f" {harmless(value)}"), soft_wrap=True)
 
 
 def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
     job, wheel = story.job, story.wheel.wheel
     yield "wheel", f"{wheel.artifact.name}  sha256:{wheel.artifact.sha256}"
-    yield (
-        "job",
-        f"{job.key}  (attempt {story.build.attempts}, {story.build.seconds:.1f} s, generation {job.generation})",
-    )
+    if job.build_tag:
+        yield "", f"{job.version} was published before with other content: this one is build {job.build_tag}"
+    attempt = story.build.log.rpartition(".")[2]
+    yield "job", f"{job.key}  (attempt {attempt}, {story.build.seconds:.1f} s, generation {job.generation})"
     yield "source", f"{job.source.artifact.name}  sha256:{job.source.artifact.sha256}"
     yield "", f"SOURCE_DATE_EPOCH {job.source.epoch}"
     yield "recipe", str(to_plain(job.part) or "says nothing but name and versions")
@@ -179,6 +210,8 @@ def _facts(site: Site, story: Story) -> Iterator[tuple[str, str]]:
     for ran in story.wheel.ran:
         yield "ran", f"{ran.seconds:7.1f} s  {shlex.join(ran.argv)}"
     for publication in story.publications:
-        yield "index", f"{publication.index}: {publication.state}"
+        yanked = story.yanked.get(publication.index)
+        told = "" if yanked is None else f", yanked: {yanked}"
+        yield "index", f"{publication.index}: {publication.state}{told}"
         yield "", f"provenance: {provenance_path(publication)}"
     yield "log", site.log.where(story.build.log)

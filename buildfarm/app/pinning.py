@@ -48,7 +48,7 @@ def pin(farm: Coordinator, recipes: Iterable[tuple[Path, Recipe]]) -> tuple[Pinn
     for name, count in Counter(recipe.name for _, recipe in found).items():
         if count > 1:
             raise RecipeError(f"{count} of the files are recipes for {name}; pin one of them at a time")
-    wanted = [replace(recipe, patches=()) for _, recipe in found if not _note(recipe)]
+    wanted = [replace(recipe, patches=()) for _, recipe in found if isinstance(recipe.source, SdistSource | UrlSource)]
     known: Resolution = {}
     troubles: list[str] = []
     pinned: list[Pinned] = []
@@ -59,7 +59,7 @@ def pin(farm: Coordinator, recipes: Iterable[tuple[Path, Recipe]]) -> tuple[Pinn
         hashes: dict[str, str] = {}
         for version, source in {"": versions}.items() if isinstance(versions, Reason) else versions.items():
             if isinstance(source, Reason):
-                troubles.append(f"{path}: {source.message.rstrip('.')}; {source.advice}".removesuffix("; "))
+                troubles.append(f"{_place(path, version, source)}: {source.sentence}")
             else:
                 hashes[version] = f"sha256:{source.pin.artifact.sha256}"
         pinned.append(_pinned(path, recipe, hashes))
@@ -68,15 +68,24 @@ def pin(farm: Coordinator, recipes: Iterable[tuple[Path, Recipe]]) -> tuple[Pinn
     return tuple(pinned)
 
 
-def _note(recipe: Recipe) -> str:
-    """Why a recipe has no hash to pin, or empty."""
-    if isinstance(recipe.source, UrlSource):
-        return ""
-    if not isinstance(recipe.source, SdistSource):
+def _place(path: Path, version: str, reason: Reason) -> str:
+    """The file, and where in it the hash stands that is not upstream's."""
+    spans = parse_recipe(text_of(path), file=str(path), folder=str(path.parent.absolute())).spans
+    span = spans.get(f"source.sdist.{version}", spans.get("source.sha256")) if reason.code == "hash" else None
+    return f"{path}:{span.line}:{span.column}" if span else str(path)
+
+
+def _note(recipe: Recipe, versions: Iterable[str]) -> str:
+    """Why a recipe has no hash to pin, or empty; ``versions`` are those that it stands for now."""
+    if not isinstance(recipe.source, SdistSource | UrlSource):
         return "only sdists and URLs have a hash to pin"
-    if isinstance(recipe.versions, Track):
-        return "it follows the newest releases: the ledger pins each when it is first seen, and the file none"
-    return ""
+    if not isinstance(recipe.versions, Track):
+        return ""
+    newest = max(versions, key=Version, default="")
+    return (
+        "it follows the newest releases, and the ledger pins each when it is first seen; to pin one here, write "
+        f'versions: ["{newest}"], and pin again'
+    )
 
 
 def _pinned(path: Path, recipe: Recipe, hashes: dict[str, str]) -> Pinned:
@@ -86,8 +95,8 @@ def _pinned(path: Path, recipe: Recipe, hashes: dict[str, str]) -> Pinned:
     if isinstance(recipe.source, UrlSource) and not recipe.source.sha256:
         new = hashes
         after = with_url_hash(text, *hashes.values())
-    elif isinstance(recipe.source, SdistSource):
+    elif isinstance(recipe.source, SdistSource) and not isinstance(recipe.versions, Track):
         written = {Version(version) for version in recipe.source.hashes}
         new = {version: hash_ for version, hash_ in hashes.items() if Version(version) not in written}
         after = with_sdist_hashes(text, new)
-    return Pinned(rewrite=Rewrite(path=path, before=text, after=after), hashes=new, note=_note(recipe))
+    return Pinned(rewrite=Rewrite(path=path, before=text, after=after), hashes=new, note=_note(recipe, hashes))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.text import Text
 
+from buildfarm.app.harmless import WholeLines, shown
 from buildfarm.model.job import Lease, Worker
 from buildfarm.model.outcome import Lost, Outcome
 from buildfarm.model.plan import Later
 from buildfarm.ports import Beat, Claims, JobRow, Log, Progress
-
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
-_LONGEST = 4096  # bytes kept of a line that does not end
 
 
 class Screen:
@@ -59,13 +57,40 @@ class Screen:
 class Lines(Screen):
     """Plain lines that name job and step, with the seconds since the start."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, again: float = 30.0) -> None:
         self._console = console
+        self._again = again
         self._began = time.monotonic()
         self._lock = threading.Lock()
+        self._doing: dict[int, tuple[Progress, float]] = {}
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._repeat, name="still", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._over.set()
 
     def report(self, progress: Progress) -> None:
-        """A line."""
+        """A line. What goes on (its message ends with …) is said again every ``again`` seconds: it may take minutes."""
+        self.idle()
+        if progress.message.endswith("…"):
+            self._doing[threading.get_ident()] = progress, time.monotonic()
+        self._line(progress)
+
+    def idle(self) -> None:
+        """Nothing of the thread is said again."""
+        self._doing.pop(threading.get_ident(), None)
+
+    def _repeat(self) -> None:
+        while not self._over.wait(self._again):
+            now = time.monotonic()
+            for progress, began in tuple(self._doing.values()):
+                if now - began >= self._again:
+                    self._line(replace(progress, message=f"{progress.message} {now - began:.0f} s so far"))
+
+    def _line(self, progress: Progress) -> None:
         line = Text(f"{time.monotonic() - self._began:6.1f}s  ", style="dim")
         line.append(f"{progress.step:10}", style="bold")
         line.append(f" {progress.job}  " if progress.job else " ")
@@ -83,24 +108,20 @@ class Verbose(Lines):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._names: dict[str, str] = {}
-        self._begun: dict[str, bytes] = {}
+        self._begun: dict[str, WholeLines] = {}
 
     def claimed(self, lease: Lease) -> None:
         """Its lines carry the name of its job from now on."""
-        self._names[lease.name] = name_of(lease)
+        self._names[lease.name] = lease.job.title
 
     def wrote(self, attempt: str, chunk: bytes) -> None:
         """The lines that are whole now; one that is too long comes in pieces."""
-        *whole, rest = (self._begun.get(attempt, b"") + chunk).split(b"\n")
-        if len(rest) > _LONGEST:
-            whole, rest = [*whole, rest], b""
-        self._begun[attempt] = rest
-        for line in whole:
+        for line in self._begun.setdefault(attempt, WholeLines()).of(chunk):
             self._log_line(attempt, line)
 
     def finished(self, lease: Lease, outcome: Outcome) -> None:  # noqa: ARG002 - the log has told it
         """The line that never ended."""
-        if rest := self._begun.pop(lease.name, b""):
+        if rest := self._begun.pop(lease.name, WholeLines()).rest:
             self._log_line(lease.name, rest)
         self._names.pop(lease.name, None)
 
@@ -174,21 +195,6 @@ def screen_for(console: Console, environ: Mapping[str, str]) -> Screen:
 
         return Live(console)
     return Lines(console)
-
-
-def name_of(lease: Lease) -> str:
-    """Project, version and target of an attempt, as ``Progress`` names its job."""
-    return f"{lease.job.project} {lease.job.version} {lease.job.target}"
-
-
-def shown(line: bytes) -> str:
-    """A line of a log for a terminal: what it last overwrote itself with, without whatever commands a terminal."""
-    return harmless(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2])
-
-
-def harmless(text: str) -> str:
-    """The text without what commands a terminal or ends a line."""
-    return "".join(each if each.isprintable() else " " for each in _ESCAPE.sub("", text))
 
 
 def say(console: Console, line: Text) -> None:

@@ -9,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 from buildfarm.model.recipe import Recipe
+from buildfarm.model.session import ARCHIVES
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, lines_of, render, suggestion
 from buildfarm.recipe.parse import Parsed, parse_recipe
 from buildfarm.recipe.requirements import parse_requirements
 
-SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
 _SUFFIXES = (".yaml", ".yml")
 _START = Span(line=1, column=1)
 
@@ -177,9 +177,9 @@ def _missing(parsed: Parsed, file: str) -> Iterator[Diagnostic]:
                 continue
             message = f"{path.name!r} holds neither pyproject.toml nor setup.py"
         else:
-            if path.name.lower().endswith(SDISTS):
+            if path.name.endswith(ARCHIVES):
                 continue
-            message = f"{path.name!r} is no sdist: its name ends with none of {', '.join(SDISTS)}"
+            message = f"{path.name!r} is no sdist: its name ends with none of {', '.join(ARCHIVES)}"
         span = parsed.spans[place]
         yield Diagnostic(severity=Severity.ERROR, code="missing", message=message, file=file, span=span, help=advice)
 

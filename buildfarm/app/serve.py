@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
+from buildfarm.app.harmless import harmless
 from buildfarm.model.errors import FarmError
 
 _HTML = "text/html"
@@ -280,7 +281,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - the base class's signature
         """Report the request with the status of its answer."""
-        self.server.report("".join(each if each.isprintable() else "?" for each in f"{code} {self.requestline}"))
+        self.server.report(harmless(f"{code} {self.requestline}"))
 
     def log_message(self, *_: object) -> None:
         """Drop what the base class says besides: an error has its status, and an idle connection may end."""
@@ -303,8 +304,8 @@ def make_server(folder: Path, bind: str, port: int, report: Callable[[str], None
 def serve(
     folder: Path,
     *,
-    bind: str = "127.0.0.1",
-    port: int = 8420,
+    bind: str,
+    port: int,
     report: Callable[[str], None],
     ready: Callable[[int], None] | None = None,
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from buildfarm.model.errors import RecipeError
+from buildfarm.model.target import FLOORS
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import render, suggestion
 from buildfarm.recipe.nodes import Kind, MapNode, Node, Scalar
@@ -42,6 +43,41 @@ class Settings:
     isolation: str = "auto"
     crash_at: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Path:
+        """The file of the ledger. This and the next are parts of the home."""
+        return self.home / "ledger.db"
+
+    @property
+    def store(self) -> Path:
+        """The folder of all files by their digest."""
+        return self.home / "store"
+
+    @property
+    def tree(self) -> Path:
+        """The folder of the indexes, which a web server serves."""
+        return self.home / "index"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs."""
+        return self.home / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what may be lost."""
+        return self.home / "cache"
+
+    @property
+    def apt(self) -> Path:
+        """The folder of apt's lists."""
+        return self.cache / "apt"
+
+    @property
+    def answers(self) -> Path:
+        """The file of what this machine's interpreters answered."""
+        return self.cache / "interpreters.json"
 
     @property
     def floor(self) -> tuple[int, int]:
@@ -160,7 +196,7 @@ def _index(value: object) -> str:
 
 
 def _glibc(value: object) -> str:
-    if not re.fullmatch(r"2\.(5|12|17|24|26|27|28|31|34|35|36|37|38|39|40|41)", str(value)):
+    if str(value) not in ["{}.{}".format(*floor) for floor in FLOORS]:
         raise ValueError(f"{value!r} is no manylinux floor: 2.17, 2.28, 2.34, …")
     return str(value)
 

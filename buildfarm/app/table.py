@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from buildfarm.app.harmless import harmless
+
 Cell = str | Text
 
 
@@ -33,7 +35,7 @@ def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence
 
 
 def _text(cell: Cell) -> Text:
-    return cell if isinstance(cell, Text) else Text(cell)
+    return Text(harmless(cell)) if isinstance(cell, str) else Text(harmless(cell.plain), cell.style)
 
 
 def _padded(cell: Text, width: int) -> Text:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from buildfarm.app.harmless import harmless
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.target import Target
@@ -77,21 +78,21 @@ def _claim(wheel: Wheel, target: Target | None, recipe: Recipe | None) -> Claim:
     )
 
 
-def exit_code(held: Iterable[Held], *, strict: bool) -> int:
-    """2: a file is no wheel; 1: a wheel breaks a rule (with ``strict`` also: has a warning); 0: all are good."""
+def exit_code(held: Iterable[Held], failing: frozenset[Severity]) -> int:
+    """2: a file is no wheel; 1: a wheel has a finding that is ``failing``; 0: all are good."""
     whole = tuple(held)
     if any(each.problem for each in whole):
         return 2
-    return int(any(each.count(Severity.ERROR) or (strict and each.findings) for each in whole))
+    return int(any(finding.severity in failing for each in whole for finding in each.findings))
 
 
-def held_json(held: Iterable[Held], *, strict: bool) -> dict[str, Any]:
+def held_json(held: Iterable[Held], failing: frozenset[Severity]) -> dict[str, Any]:
     """All wheels with their findings as one JSON document."""
     return {
         "wheels": [
             {
                 "path": str(each.path),
-                "good": exit_code([each], strict=strict) == 0,
+                "good": exit_code([each], failing) == 0,
                 "problem": each.problem or None,
                 "findings": [
                     {
@@ -111,10 +112,11 @@ def held_json(held: Iterable[Held], *, strict: bool) -> dict[str, Any]:
     }
 
 
-def print_held(held: Held, console: Console, *, strict: bool) -> None:
+def print_held(held: Held, console: Console, failing: frozenset[Severity]) -> None:
     """A line for the wheel, and below it its findings: the rule, what is wrong, what to do."""
-    good = exit_code([held], strict=strict) == 0
-    line = Text("good" if good else "bad ", "bold green" if good else "bold red")
+    good = exit_code([held], failing) == 0
+    lenient = exit_code([held], frozenset({Severity.ERROR})) == 0
+    line = Text("good" if good else "bad (strict)" if lenient else "bad ", "bold green" if good else "bold red")
     counts = [f"{count} {each}{'s' * (count > 1)}" for each in Severity if (count := held.count(each))]
     line.append(f"  {held.path}", "default").append(f"  {', '.join(counts)}" if counts else "", "dim")
     console.print(line, soft_wrap=True)
@@ -131,4 +133,4 @@ def print_held(held: Held, console: Console, *, strict: bool) -> None:
 
 def _say(console: Console, line: str, style: str) -> None:
     """A line of it may be quoted from the wheel: nothing in it reaches the terminal as a command."""
-    console.print(Text("".join(each if each.isprintable() else "?" for each in line), style), soft_wrap=True)
+    console.print(Text(harmless(line), style), soft_wrap=True)

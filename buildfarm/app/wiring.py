@@ -19,28 +19,27 @@ from buildfarm.adapters.git_source import GitSources
 from buildfarm.adapters.host import bubblewrap, cgroup, environments, interpreters, tools
 from buildfarm.adapters.host.apt import Apt
 from buildfarm.adapters.host.crates import CargoCrates
-from buildfarm.adapters.host.environments import FLOORS, Refused
+from buildfarm.adapters.host.environments import Refused
 from buildfarm.adapters.host.packages import AptPackages
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.host.toolchain import HostToolchain
 from buildfarm.adapters.log import FileLog
 from buildfarm.adapters.memory import MemoryBell
 from buildfarm.adapters.owners import LocalOwners
-from buildfarm.adapters.pip_config import PipConfig
-from buildfarm.adapters.pip_config import read as read_pip_config
 from buildfarm.adapters.resolver import UvResolver
-from buildfarm.adapters.sources import Folder, Place, UpstreamSources, places
+from buildfarm.adapters.sources import UpstreamSources, places
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.adapters.upstream import open_upstream
+from buildfarm.app import fetching
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
 from buildfarm.app.settings import Settings
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import Environment, Job
-from buildfarm.model.target import Target
+from buildfarm.model.target import FLOORS, Target, manylinux
 from buildfarm.ports import Log, Report, Runner
 from buildfarm.steps.build import HOOK_VERSION
 from buildfarm.steps.graft import GRAFT_VERSION
@@ -95,17 +94,17 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     home, crash = settings.home, crash_at(settings.crash_at)
     _make(home)
     screen = screen or Lines(Messages())
-    config = pip_config(settings, environ)
-    machine = look(settings, environ, home / "cache" / "interpreters.json")
+    config = fetching.pip_config(settings, environ)
+    machine = look(settings, environ, settings.answers)
     toolchain = toolchain_of(settings, environ, machine, screen.report)
-    store, owners, bell = LocalStore(home / "store", crash), LocalOwners(home), MemoryBell()
-    tree, log = FileTree(home / "index", store.path, crash), ToldLog(FileLog(home / "logs"), screen)
+    store, owners, bell = LocalStore(settings.store, crash), LocalOwners(home), MemoryBell()
+    tree, log = FileTree(settings.tree, store.path, crash), ToldLog(FileLog(settings.logs), screen)
     for place in (store, tree):
         place.sweep()
     runner = HostRunner(home, store, toolchain.provide, _bubblewrap(settings, environ), cgroup.find(Path("/proc")))
     with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
-        configured = places(config, upstream, home / "cache" / "pages")
-        git = GitSources(home / "cache" / "git", _for_git(environ, config), screen.report)
+        configured = places(config, upstream, settings.cache / "pages")
+        git = GitSources(settings.cache / "git", fetching.for_git(config, environ), screen.report)
         farm = Coordinator(
             requests=ledger.requests,
             jobs=ledger.jobs,
@@ -114,11 +113,9 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             events=ledger.events,
             rendering=ledger.rendering,
             store=store,
-            sources=UpstreamSources(_upstream(settings, configured), upstream, store, git),
+            sources=UpstreamSources(fetching.sdist_places(settings, configured), upstream, store, git),
             resolver=_resolver(settings, environ, machine, UpstreamSources(configured, upstream, store, git)),
-            packages=AptPackages(
-                apt=Apt(home=home / "cache" / "apt", environ=environ, report=screen.report), store=store
-            ),
+            packages=AptPackages(apt=Apt(home=settings.apt, environ=environ, report=screen.report), store=store),
             crates=_crates(settings, environ, store, toolchain),
             tree=tree,
             bell=bell,
@@ -153,8 +150,8 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
 def _resolver(settings: Settings, environ: Mapping[str, str], machine: Machine, wheels: UpstreamSources) -> UvResolver:
     return UvResolver(
         uv.find_uv_bin(),
-        config=pip_config(settings, environ),
-        indexes=settings.home / "index",
+        config=fetching.pip_config(settings, environ),
+        indexes=settings.tree,
         sources=wheels,
         interpreter=lambda environment: _executable(machine.interpreters, environment),
         environ=environ,
@@ -163,7 +160,7 @@ def _resolver(settings: Settings, environ: Mapping[str, str], machine: Machine, 
 
 def _crates(settings: Settings, environ: Mapping[str, str], store: LocalStore, toolchain: HostToolchain) -> CargoCrates:
     return CargoCrates(
-        home=settings.home / "cache" / "cargo",
+        home=settings.cache / "cargo",
         store=store,
         prefix=lambda job: toolchain.unpacked(job.packages, job.target),
         config=Path.home() / ".cargo" / "config.toml",
@@ -186,17 +183,16 @@ def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machin
         interpreters=machine.interpreters,
         interpreter=_own(machine.interpreters),
         uv=uv.find_uv_bin(),
-        uv_arguments=(),
-        environ=fetching(settings, environ),
+        environ=fetching.for_programs(fetching.pip_config(settings, environ), environ),
         report=report,
-        store=LocalStore(settings.home / "store"),
+        store=LocalStore(settings.store),
     )
 
 
 @contextmanager
 def _open_ledger(settings: Settings, crash: Callable[[str], None]) -> Iterator[Ledger]:
-    home = settings.home
-    ledger = Ledger(f"sqlite:///{home / 'ledger.db'}", term=settings.lease, folder=home / "owners.locks", crash=crash)
+    locks = settings.home / "owners.locks"
+    ledger = Ledger(f"sqlite:///{settings.ledger}", term=settings.lease, folder=locks, crash=crash)
     try:
         yield ledger
     finally:
@@ -222,49 +218,11 @@ def _make(home: Path) -> None:
     except OSError as error:
         trouble = error.strerror or str(error)
     if trouble:
-        raise FarmError(f"home: {home}: {trouble}; choose another folder with --home or BUILDFARM_HOME")
+        raise FarmError(f"the home {home} cannot be used: {trouble}; choose another with --home or BUILDFARM_HOME")
 
 
 def _clock() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def pip_config(settings: Settings, environ: Mapping[str, str]) -> PipConfig:
-    """The machine's own pip configuration, with ``upstream`` of the settings as its index where that is a URL."""
-    found = dict(environ)
-    if "://" in settings.upstream:
-        found["PIP_INDEX_URL"] = settings.upstream
-        found.pop("PIP_EXTRA_INDEX_URL", None)
-    return read_pip_config(found, Path.home(), Path(sys.prefix))
-
-
-def _upstream(settings: Settings, configured: tuple[Place, ...]) -> tuple[Place, ...]:
-    """Where sdists come from: a folder where the settings name one, else what pip would ask."""
-    if settings.upstream and "://" not in settings.upstream:
-        folder = Path(settings.upstream)
-        if not folder.is_dir():
-            raise FarmError(f"upstream: {folder} is no folder; name an index URL or a folder of sdists")
-        return (Folder(folder),)
-    return configured
-
-
-def _for_git(environ: Mapping[str, str], config: PipConfig) -> Mapping[str, str]:
-    """Variables for git, which trusts what pip trusts where nobody told it otherwise."""
-    return {"GIT_SSL_CAINFO": config.cert, **environ} if config.cert else environ
-
-
-def fetching(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables for programs that fetch something: the machine's own, and what pip is configured to, in uv's words."""
-    config = pip_config(settings, environ)
-    told = {
-        "SSL_CERT_FILE": config.cert,
-        "UV_DEFAULT_INDEX": next(iter(config.indexes), ""),
-        "UV_INDEX": " ".join(config.indexes[1:]),
-        "UV_FIND_LINKS": ",".join(link for link in config.find_links if "://" in link or Path(link).is_dir()),
-        "UV_INSECURE_HOST": " ".join(config.trusted_hosts),
-        "UV_NO_INDEX": "1" if config.no_index else "",
-    }
-    return {**environ, "UV_NO_CONFIG": "1", **{name: value for name, value in told.items() if value}}
 
 
 def _own(found: tuple[interpreters.Interpreter, ...]) -> interpreters.Interpreter:
@@ -282,12 +240,11 @@ def _executable(found: tuple[interpreters.Interpreter, ...], environment: Enviro
 
 def _lacking(refused: Refused, settings: Settings) -> Environment:
     """An interpreter that cannot be built for, so that plans say why."""
-    major, minor = settings.floor
-    platform = f"manylinux_{major}_{minor}_{refused.interpreter.arch}"
+    interpreter = refused.interpreter
     return Environment(
         name="host",
         lane="",
-        target=Target(abi=refused.interpreter.abi, platform=platform),
+        target=Target(abi=interpreter.abi, platform=manylinux(settings.floor, interpreter.arch)),
         definition={},
         test_definition={},
         lacks=f"{refused.reason.message}. {refused.reason.advice}".strip(),

@@ -33,6 +33,11 @@ class Judgement:
     same_as: str = ""
 
     @property
+    def served_by(self) -> str:
+        """The name of the file that serves the goals, once it is good."""
+        return self.same_as or self.wheel.name
+
+    @property
     def good(self) -> bool:
         """Every requested target that it covers has a report that the index accepts."""
         return not self.waits and not self.withheld

@@ -8,7 +8,7 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.facts import Facts
-from buildfarm.model.job import BuildRequest, Lock
+from buildfarm.model.job import BuildRequest, Environment, Lock
 from buildfarm.model.outcome import Reason
 from buildfarm.model.system import SystemPackage
 
@@ -20,16 +20,26 @@ def pin_packages(farm: Coordinator, request: BuildRequest) -> Packages:
 
     Empty where no environment can have any.
     """
-    release = next((each.release for each in farm.environments if "apt" in each.system), "")
+    offering = next((each for each in farm.environments if "apt" in each.system), None)
+    if offering is None:
+        return {}
     own = (recipe.system for recipe in request.recipes)
     overriding = (override.system for recipe in request.recipes for override in recipe.overrides)
     sets = {system.apt for system in (*own, *overriding) if system and system.apt}
-    return {names: _pinned(farm, names, release) for names in sorted(sets)} if release else {}
+    return {names: _pinned(farm, names, offering) for names in sorted(sets)}
 
 
-def _pinned(farm: Coordinator, names: tuple[str, ...], release: str) -> tuple[SystemPackage, ...] | Reason:
-    wanted = {"v": 1, "manager": "apt", "names": sorted(names), "release": release, "generation": Facts().generation}
-    key = digest(wanted)
+def _pinned(farm: Coordinator, names: tuple[str, ...], environment: Environment) -> tuple[SystemPackage, ...] | Reason:
+    key = digest(
+        {
+            "v": 1,
+            "manager": "apt",
+            "names": sorted(names),
+            "release": environment.release,
+            "architecture": environment.target.arch,
+            "generation": Facts().generation,
+        }
+    )
     kept = farm.locks.kept(key)
     if kept is None:
         try:

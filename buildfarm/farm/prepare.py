@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,12 +14,19 @@ from packaging.requirements import InvalidRequirement, Requirement
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.patches import stored
 from buildfarm.model.canonical import digest
-from buildfarm.model.errors import Unavailable
+from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.job import BuildJob, Input, Lock, SourcePin, TestJob
+from buildfarm.model.outcome import Reason
+from buildfarm.model.recipe import Patch
+from buildfarm.model.session import Archive
 from buildfarm.model.target import Target
+from buildfarm.model.wheel import Artifact
 from buildfarm.ports import JobRow, Progress
+from buildfarm.steps.archive import unpacked
 from buildfarm.steps.crates import locked_crates
 from buildfarm.verify.wheelfile import read_wheel
+
+_CARGO = re.compile(r"cargo(-web|-mozilla|-[\d.]+)?")  # as distributions name it; cargo-c and its kind are not it
 
 
 def prepare(farm: Coordinator, index: str, rows: Iterable[JobRow]) -> None:
@@ -35,11 +44,28 @@ def _prepare(farm: Coordinator, index: str, row: JobRow) -> None:
         else:
             inputs, granted = _test_inputs(farm, job), ()
     except Unavailable as unavailable:
-        farm.jobs.unprepared(job.key, unavailable.reason)
-        farm.report(Progress(job=_name(row), step="prepare", message=f"failed: {unavailable.reason.message}"))
+        _fail(farm, row, unavailable.reason)
+    except Exception as error:  # noqa: BLE001 - one job never stops the others
+        _fail(farm, row, _fault(error))
     else:
         farm.jobs.prepared(job.key, inputs, granted)
     farm.bell.ring(job.environment.lane)
+
+
+def _fail(farm: Coordinator, row: JobRow, reason: Reason) -> None:
+    farm.jobs.unprepared(row.job.key, reason)
+    farm.report(Progress(job=row.job.title, step="prepare", message=f"failed: {reason.message}"))
+
+
+def _fault(error: Exception) -> Reason:
+    if isinstance(error, FarmError | OSError):
+        return Reason(code="infra", message=str(error))
+    return Reason(
+        code="infra",
+        message=f"a fault of buildfarm itself, {type(error).__name__}: {error}",
+        advice="report it, with the recipe",
+        tail=tuple("".join(traceback.format_exception(error, limit=-20)).splitlines()),
+    )
 
 
 def _build_inputs(
@@ -60,8 +86,9 @@ def _build_inputs(
     )
     lock = _locked(farm, key, requirements, job, index)
     packages = (Input(role="package", artifact=farm.packages.fetch(package)) for package in job.packages)
-    patches = (Input(role="patch", artifact=patch) for patch in stored(farm, job.part.patches))
-    return (_source(farm, job.source), *patches, *_wheelhouse(farm, lock), *packages, *_crates(farm, job)), requirements
+    source, *patches = _source(farm, job.source, job.part.patches)
+    crates = _crates(farm, job, tuple(each.artifact for each in patches))
+    return (source, *patches, *_wheelhouse(farm, lock), *packages, *crates), requirements
 
 
 def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
@@ -73,7 +100,7 @@ def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
         lock = _locked(farm, job.key, requirements, job, job.index)
     except Unavailable as unavailable:
         raise Unavailable(replace(unavailable.reason, code="test-requirements")) from unavailable
-    source = (_source(farm, job.source),) if job.source else ()
+    source = _source(farm, job.source, job.patches) if job.source else ()
     # The wheel under test goes in last and by its digest: a lock can never bring another one of that name.
     wheels = [each for each in _wheelhouse(farm, lock) if each.artifact.name != job.wheel.name]
     return (*source, *wheels, Input(role="wheel", artifact=job.wheel))
@@ -100,7 +127,7 @@ def _locked(farm: Coordinator, key: str, requirements: tuple[str, ...], job: Bui
     if kept is None:
         farm.report(
             Progress(
-                job=f"{job.project} {job.version} {job.target}",
+                job=job.title,
                 step="prepare",
                 message="locking " + ", ".join(requirements),
             )
@@ -113,20 +140,20 @@ def _wheelhouse(farm: Coordinator, lock: Lock) -> tuple[Input, ...]:
     return tuple(Input(role="wheelhouse", artifact=farm.resolver.fetch(wheel)) for wheel in lock.wheels)
 
 
-def _crates(farm: Coordinator, job: BuildJob) -> tuple[Input, ...]:
+def _crates(farm: Coordinator, job: BuildJob, patches: tuple[Artifact, ...]) -> tuple[Input, ...]:
     """What cargo needs, where that is among the system packages; the source's own lock says what that is."""
-    if not any(each.name.startswith("cargo") for each in job.packages):
+    if not any(_CARGO.fullmatch(each.name) for each in job.packages):
         return ()
-    with farm.store.open(job.source.artifact.sha256) as source:
-        crates = locked_crates(job.source.artifact.name, source)
+    try:
+        crates = locked_crates(unpacked(Archive(artifact=job.source.artifact, patches=patches), farm.store.open))
+    except StepFailed:  # a patch does not fit: the build says it, with its log
+        return ()
     return tuple(Input(role="crate", artifact=each) for each in farm.crates.fetch(crates, job))
 
 
-def _source(farm: Coordinator, pin: SourcePin) -> Input:
+def _source(farm: Coordinator, pin: SourcePin, patches: Iterable[Patch]) -> tuple[Input, ...]:
+    """The source and its patches."""
     if not farm.store.has(pin.artifact.sha256):
         farm.sources.fetch(pin.origin, pin.artifact.name, pin.artifact.sha256)
-    return Input(role="source", artifact=pin.artifact)
-
-
-def _name(row: JobRow) -> str:
-    return f"{row.job.project} {row.job.version} {row.job.target}"
+    changes = (Input(role="patch", artifact=patch) for patch in stored(farm, patches))
+    return (Input(role="source", artifact=pin.artifact), *changes)

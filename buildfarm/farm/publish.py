@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from hashlib import sha256
 
 from packaging.utils import canonicalize_name
@@ -21,16 +22,19 @@ PROVENANCE = ".provenance.json"
 """What the name of a wheel is followed by in that of its statement. PEP 740 means another kind of file, signed."""
 
 
-def publish(farm: Coordinator) -> int:
-    """Publish what is wanted; the count of files that are now on a page."""
+def publish(farm: Coordinator, builds: Container[str]) -> int:
+    """Publish what is wanted, by whomever; the count of files that are now on a page.
+
+    ``builds`` are the keys of the request's own build jobs: what is done for another one is told so.
+    """
     done = 0
     for publication in farm.events.publications(states=frozenset({"wanted"})):
         if _place(farm, publication):
             render(farm)
             farm.events.settle(publication, "published")
-            farm.report(
-                Progress(job=publication.artifact.name, step="publish", message=f"published on {publication.index}")
-            )
+            whose = "" if publication.build in builds else ", for another request"
+            message = f"published on {publication.index}{whose}"
+            farm.report(Progress(job=publication.artifact.name, step="publish", message=message))
             done += 1
         else:
             note = "a file of that name with other bytes lies in the tree"

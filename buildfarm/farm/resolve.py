@@ -9,17 +9,19 @@ from posixpath import basename
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.patches import after_patches, keep_patches
+from buildfarm.farm.refusal import changed, other_bytes, unknown_project, unknown_version
 from buildfarm.model.errors import RecipeError, Unavailable
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import GitSource, PathSource, Recipe, SdistSource, Track, UrlSource
-from buildfarm.ports import Offer, Progress, Resolution
-from buildfarm.steps.archive import SUFFIXES
+from buildfarm.model.session import ARCHIVES
+from buildfarm.model.url import redacted
+from buildfarm.ports import GIT, Offer, Progress, Resolution
 
 Versions = Mapping[str, KnownSource | Reason] | Reason
 
@@ -73,29 +75,24 @@ def _unpatched(farm: Coordinator, recipe: Recipe) -> Mapping[str, KnownSource | 
             version, source = farm.sources.local(recipe)
             return {version or _single(recipe): source}
         case UrlSource():
-            return {_single(recipe): _fetch(farm, recipe.name, _of_url(recipe.source), recipe.source.sha256)}
+            offer = replace(_of_url(recipe.source), sha256=recipe.source.sha256.removeprefix("sha256:"))
+            return {_single(recipe): _fetch(farm, recipe.name, offer, key="source.sha256")}
         case GitSource():
             version = _single(recipe)
-            return {version: _fetch(farm, recipe.name, _of_git(recipe, recipe.source, version), "")}
+            return {version: _fetch(farm, recipe.name, _of_git(recipe, recipe.source, version))}
 
 
 def _of_sdists(farm: Coordinator, recipe: Recipe, source: SdistSource) -> Mapping[str, KnownSource | Reason]:
     pinned = {version: each for (_, version), each in farm.locks.pinned([recipe.name]).items()}
-    exact = _exact(recipe)
+    exact = tuple(str(Version(text)) for text in recipe.exact)
     if exact and all(version in pinned and _admits(source, version, pinned[version]) for version in exact):
         return {version: pinned[version] for version in exact}
     farm.report(Progress(job=recipe.name, step="prepare", message="asking upstream for its releases"))
     offers = {str(Version(version)): offer for version, offer in farm.sources.releases(recipe.name).items()}
     if not offers:
-        raise Unavailable(
-            Reason(
-                code="unknown-project",
-                message=f"upstream has no sdist of {recipe.name}.",
-                advice="Is the name right? A project that publishes wheels only cannot be built from its index.",
-            )
-        )
+        raise Unavailable(unknown_project(recipe.name))
     return {
-        version: _of_offer(farm, recipe, version, offers.get(version), pinned.get(version), source)
+        version: _of_offer(farm, recipe, version, offers, pinned.get(version), source)
         for version in exact or _choose(recipe, offers, _pythons(farm))
     }
 
@@ -104,20 +101,19 @@ def _of_offer(
     farm: Coordinator,
     recipe: Recipe,
     version: str,
-    offer: Offer | None,
+    offers: Mapping[str, Offer],
     pinned: KnownSource | None,
     source: SdistSource,
 ) -> KnownSource | Reason:
+    offer = offers.get(version)
     if pinned is not None and _admits(source, version, pinned):
         return _changed(recipe, version, offer, pinned) if version not in source.hashes else pinned
     if offer is None:
-        return Reason(
-            code="unknown-version",
-            message=f"upstream has no sdist of {recipe.name} {version}.",
-            advice="Name a version that has one.",
-        )
+        return unknown_version(recipe.name, version, offers)
+    written = source.hashes.get(version, "").removeprefix("sha256:")
+    key = f'source.sdist."{version}"' if written else ""
     try:
-        known = _fetch(farm, recipe.name, offer, source.hashes.get(version, ""))
+        known = _fetch(farm, recipe.name, replace(offer, sha256=written or offer.sha256), key)
     except Unavailable as unavailable:
         return unavailable.reason
     # The hash in a recipe is reviewed, so it counts more than a pin; that stays, for recipes that say nothing.
@@ -134,23 +130,18 @@ def _changed(recipe: Recipe, version: str, offer: Offer | None, pinned: KnownSou
     first = pinned.pin.artifact
     if offer is None or offer.filename != first.name or offer.sha256 in ("", first.sha256):
         return pinned
-    return Reason(
-        code="hash",
-        message=(
-            f"{offer.filename} changed upstream: it was sha256:{first.sha256} when it was first pinned, "
-            f"now it is sha256:{offer.sha256}."
-        ),
-        advice=(
-            f"A release's file never changes honestly: find out why. Then name the one to build in the recipe of "
-            f'{recipe.name}: `source: {{sdist: {{"{version}": "sha256:…"}}}}`.'
-        ),
-    )
+    return changed(recipe.name, version, offer, first.sha256)
 
 
-def _fetch(farm: Coordinator, name: str, offer: Offer, hash_: str) -> KnownSource:
-    wanted = hash_.removeprefix("sha256:") or offer.sha256
-    farm.report(Progress(job=name, step="prepare", message=f"fetching {offer.filename}"))
-    artifact = farm.sources.fetch(offer.origin, offer.filename, wanted)
+def _fetch(farm: Coordinator, name: str, offer: Offer, key: str = "") -> KnownSource:
+    """The file, whose hash stands in the recipe under ``key`` (empty: it is the index's, where there is one)."""
+    farm.report(Progress(job=name, step="prepare", message=f"fetching {_shown(offer)}"))
+    try:
+        artifact = farm.sources.fetch(offer.origin, offer.filename, offer.sha256)
+    except Unavailable as unavailable:
+        if unavailable.reason.code != "hash":
+            raise
+        raise Unavailable(other_bytes(unavailable.reason, key)) from unavailable
     known = farm.sources.look(artifact)
     return replace(known, pin=replace(known.pin, origin=offer.origin))
 
@@ -158,15 +149,6 @@ def _fetch(farm: Coordinator, name: str, offer: Offer, hash_: str) -> KnownSourc
 def _pythons(farm: Coordinator) -> tuple[str, ...]:
     """Versions of the interpreters that the farm offers, as ``Requires-Python`` is held against them."""
     return tuple("{}.{}.99".format(*each.target.python) for each in farm.environments)
-
-
-def _exact(recipe: Recipe) -> tuple[str, ...]:
-    if isinstance(recipe.versions, Track):
-        return ()
-    try:
-        return tuple(str(Version(text)) for text in recipe.versions)
-    except InvalidVersion:  # a specifier set, as a requirement has it
-        return ()
 
 
 def _serves(offer: Offer, pythons: Iterable[str]) -> bool:
@@ -186,40 +168,41 @@ def _choose(recipe: Recipe, offers: Mapping[str, Offer], pythons: Sequence[str])
     # As pip would: the newest that some interpreter here can use, where there is one.
     fits = [version for version in fits if _serves(offers[str(version)], pythons)] or fits
     if not fits:
-        raise Unavailable(
-            Reason(
-                code="unknown-version",
-                message=f"upstream has no sdist of {recipe.name} that is {wanted or 'not yanked'}.",
-                advice=f"It has {', '.join(map(str, standing[-5:])) or 'only yanked ones'}.",
-            )
-        )
+        raise Unavailable(unknown_version(recipe.name, str(wanted), offers))
     return tuple(str(version) for version in fits[-keep:])
 
 
 def _single(recipe: Recipe) -> str:
-    exact = _exact(recipe)
-    if len(exact) != 1:
+    if len(recipe.exact) != 1:
         raise RecipeError(
             f"{recipe.name}: the version of its source cannot be told without running its code. "
             f"Name exactly that one in a recipe, under versions."
         )
-    return exact[0]
+    return str(Version(recipe.exact[0]))
 
 
 def _of_url(source: UrlSource) -> Offer:
     """The file at a URL, named by the last part of its path, or else by the URL's fragment."""
     parts = urlsplit(source.url)
     names = (basename(unquote(parts.path)), basename(unquote(parts.fragment)))
-    name = next((name for name in names if name.endswith(SUFFIXES)), "")
+    name = next((name for name in names if name.endswith(ARCHIVES)), "")
     if not name:
         raise RecipeError(
-            f"{source.url} does not end with the name of an archive ({' '.join(SUFFIXES)}). "
-            f"If it leads to one, append the name: {urldefrag(source.url).url}#NAME-1.0.tar.gz"
+            f"{redacted(source.url)} does not end with the name of an archive ({' '.join(ARCHIVES)}). "
+            f"If it leads to one, append the name: {redacted(urldefrag(source.url).url)}#NAME-1.0.tar.gz"
         )
     return Offer(filename=name, origin=source.url)
 
 
+def _shown(offer: Offer) -> str:
+    """What is fetched, for people: without user and password."""
+    if not offer.origin.startswith(GIT):
+        return offer.filename
+    url, _, commit = offer.origin.removeprefix(GIT).rpartition("@")
+    return f"{commit} of {redacted(url)}"
+
+
 def _of_git(recipe: Recipe, source: GitSource, version: str) -> Offer:
     return Offer(
-        filename=f"{recipe.name.replace('-', '_')}-{version}.tar.gz", origin=f"git+{source.git}@{source.commit}"
+        filename=f"{recipe.name.replace('-', '_')}-{version}.tar.gz", origin=f"{GIT}{source.git}@{source.commit}"
     )

@@ -11,6 +11,8 @@ from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
 from buildfarm.farm.publish import publish, render
 from buildfarm.farm.resolve import with_bytes
+from buildfarm.farm.supersede import supersede
+from buildfarm.model.events import FileYanked
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.plan import Plan
 from buildfarm.ports import JobRow
@@ -21,11 +23,15 @@ UNFINISHED = frozenset({"pending", "queued", "running"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """What a tick found of one request: its plan, the judgements, and whether nothing is left to do."""
+    """What a tick found of one request: its plan, the judgements, and whether nothing is left to do.
+
+    ``yanks`` are those of this tick: of files that the request supersedes, and those that it takes back.
+    """
 
     plan: Plan
     judgements: tuple[Judgement, ...]
     done: bool
+    yanks: tuple[FileYanked, ...] = ()
 
 
 def submit(farm: Coordinator, request: BuildRequest) -> BuildRequest:
@@ -56,12 +62,17 @@ def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
     if idle and plan.later:
         plan = expand(farm, request)
     judgements = judge(farm, request, plan)
-    if publish(farm):
+    if publish(farm, {goal.build for goal in plan.goals}):
         plan = expand(farm, request)  # what is published now may be what another job needs
     done = idle and not _rows(farm, request, plan, UNFINISHED)
-    if done:
-        farm.requests.close(request.id)
-    return Ticked(plan=plan.settled() if done else plan, judgements=told(farm, request, judgements), done=done)
+    judgements = told(farm, request, judgements)
+    if not done:
+        return Ticked(plan=plan, judgements=judgements, done=False)
+    # Whoever closed it has superseded what there was then; what was wished since is newer.
+    open_ = any(each.id == request.id for each in farm.requests.open_requests())
+    yanks = supersede(farm, request, judgements) if open_ else ()
+    farm.requests.close(request.id)
+    return Ticked(plan=plan.settled(), judgements=judgements, done=True, yanks=yanks)
 
 
 def _rows(farm: Coordinator, request: BuildRequest, plan: Plan, states: frozenset[str]) -> tuple[JobRow, ...]:

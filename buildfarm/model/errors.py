@@ -58,5 +58,5 @@ class Unavailable(BuildfarmError):
     exit_code = 1
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.message)
+        super().__init__(reason.sentence)
         self.reason = reason

@@ -149,6 +149,11 @@ class BuildJob:
         return "build"
 
     @property
+    def title(self) -> str:
+        """Project, version and target, as people are told."""
+        return f"{self.project} {self.version} {self.target}"
+
+    @property
     def fingerprint(self) -> str:
         """What a worker must have to take the job: the digest of the environment's definition."""
         return self.environment.system_fingerprint if self.packages else self.environment.fingerprint
@@ -165,7 +170,10 @@ class BuildJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestJob:
-    """One test of one wheel, which is named by its digest, never by the job that built it."""
+    """One test of one wheel, which is named by its digest, never by the job that built it.
+
+    ``source`` and its ``patches`` are there where tests take files from it.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -177,6 +185,7 @@ class TestJob:
     tests: tuple[Test, ...]
     index: str
     source: SourcePin | None = None
+    patches: tuple[Patch, ...] = ()
     generation: int = 1
     limits: Limits = Limits()
 
@@ -194,6 +203,7 @@ class TestJob:
                 "target": str(self.target),
                 "index": self.index,
                 "generation": self.generation,
+                **({"patches": self.patches} if self.patches else {}),
             }
         )
 
@@ -201,6 +211,11 @@ class TestJob:
     def kind(self) -> str:
         """``test``, as the ledger and the pages call it."""
         return "test"
+
+    @property
+    def title(self) -> str:
+        """As of a build."""
+        return f"{self.project} {self.version} {self.target}"
 
     @property
     def fingerprint(self) -> str:
@@ -242,7 +257,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to attempt a job until ``until`` (seconds, the ledger's clock). ``token`` fences every later write.
+    """The right to attempt a job. ``token`` fences every later write.
 
     ``granted`` are the requirements that the lock of a build job answers, as their authors wrote them.
     """
@@ -251,7 +266,6 @@ class Lease:
     attempt: int
     token: int
     worker: str
-    until: float
     inputs: tuple[Input, ...] = ()
     granted: tuple[str, ...] = ()
 

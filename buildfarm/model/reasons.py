@@ -60,7 +60,6 @@ _STEPS = (
     _row("missing-program", _RUNNING, _A, "a command is not there"),
     _row("no-answer", "build test", _P, "our script was ended, or its answer was written over"),
     _row("not-one-wheel", "build repair", _P, "the step left no wheel, or several"),
-    _row("stopped", _RUNNING, Actor.NOBODY, "the worker was told to end; the job goes back to the queue", retried=True),
     # limits
     _row("wall", _RUNNING, _A, "it took longer than `limits.wall`"),
     _row("silence", _RUNNING, _A, "it said nothing for longer than `limits.silence`"),
@@ -83,32 +82,27 @@ _STEPS = (
     _row("not-a-wheel", "verify", _P, "the file is no wheel that can be read"),
     _row("relax", "verify", _A, "the recipe relaxes a rule that does not exist"),
     _row("import", "test", _P, "the wheel is installed, and a module of it cannot be imported"),
+    _row("no-sources", "test", _A, "the test names paths that the source lacks, or a folder that it does not see"),
+    _row("no-tests", "test", _A, "a command of the test said that no test ran"),
     _row("compiler", "test", _O, "the test session has a compiler, so the test proves nothing"),
     # the farm
-    _row("infra", "prepare", _O, "the farm lost the attempt too often; the package was not judged"),
+    _row("infra", "prepare", _O, "the farm could not prepare it, or lost the attempt too often; it was not judged"),
     _row("lost", "", Actor.NOBODY, "a worker died, or the farm failed it: it is queued again", retried=True),
     _row("cancelled", "", _R, "somebody cancelled the job"),
     _row("conflict", "", _O, "the index has a file of that name with other bytes; it is never overwritten"),
     _row("headers", "", _O, "left out: an interpreter has no headers, and they cannot be fetched"),
     _row("arch", "", _O, "left out: an interpreter is for a machine that cannot be built for here"),
-    _row(
-        "libc",
-        "verify",
-        _O,
-        "left out: an interpreter is for musl. At verify: the wheel's binaries are for another libc",
-    ),
+    _row("musl", "", _O, "left out: an interpreter is for musl, and here only wheels for glibc can be built"),
 )
 
 _NAMED = frozenset(cause.code for cause in _STEPS)
 
-CAUSES: tuple[Cause, ...] = (
-    *_STEPS,
-    *(
-        _row(
-            name, "verify", _P, "a rule of verify is broken, see recipes.md; `verify.relax` lets it pass with a reason"
-        )
-        for name in RULE_NAMES
-        if name not in _NAMED
-    ),
+RULES: tuple[Cause, ...] = tuple(
+    _row(name, "verify", _P, "a rule of verify is broken; `verify.relax` lets it pass with a reason")
+    for name in RULE_NAMES
+    if name not in _NAMED
 )
-"""In the order of an attempt's life; the rules of verify come last."""
+"""The rules of verify that are no cause elsewhere too."""
+
+CAUSES = {cause.code: cause for cause in (*_STEPS, *RULES)}
+"""By code, in the order of an attempt's life."""

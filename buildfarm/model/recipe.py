@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 GIB = 1024**3
 MIB = 1024**2
@@ -74,7 +74,11 @@ class System:
     choco: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.apt, self.dnf, self.apk, self.brew, self.vcpkg, self.choco))
+        return any(getattr(self, manager) for manager in MANAGERS)
+
+
+MANAGERS = tuple(each.name for each in fields(System))
+"""The package managers that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,3 +236,10 @@ class Recipe:
     overrides: tuple[Override, ...] = ()
     publish: Publish = Publish()
     owners: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """The exact versions, as they are written; none where it follows upstream or has a specifier set."""
+        if isinstance(self.versions, Track) or any(each.startswith(tuple("<>=!~")) for each in self.versions):
+            return ()
+        return self.versions

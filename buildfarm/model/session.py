@@ -140,6 +140,10 @@ class Completed:
         return self.ended is Ended.EXITED and self.exit_code == 0
 
 
+ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
+"""What the name of an archive ends with, best first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """An archive to be unpacked into a session, its single top folder stripped; ``only`` selects paths below that.

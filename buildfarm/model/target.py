@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
@@ -13,6 +15,9 @@ _GLIBC = re.compile(r"manylinux_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>\w+)")
 _MUSL = re.compile(r"musllinux_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>\w+)")
 _LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
 _FIRST_GLIBC = {"x86_64": 5, "i686": 5}  # PEP 600: other architectures begin at 2.17
+
+FLOORS = tuple((2, minor) for minor in (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41))
+"""The floors of the manylinux policies that the repair tool knows, as glibc versions, in order (PEP 600)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -53,21 +58,38 @@ class Target:
         match = _GLIBC.fullmatch(self.platform) or _MUSL.fullmatch(self.platform)
         return (int(match["major"]), int(match["minor"])) if match else None
 
+    @property
+    def arch(self) -> str:
+        """The machine that the platform tag names, ``x86_64``; empty where the platform is no Linux."""
+        match = _GLIBC.fullmatch(self.platform) or _MUSL.fullmatch(self.platform)
+        return match["arch"] if match else ""
+
     def tags(self) -> frozenset[Tag]:
         """Every tag that an installer on a host exactly at the target's floor accepts (``packaging.tags``)."""
-        return _accepted(self)
+        return frozenset(_accepted(self))
+
+    def place(self, wheel: frozenset[Tag]) -> int | None:
+        """Where the best of these tags is among those that such an installer accepts, the best at 0; None: none is."""
+        return min((place for tag in wheel if (place := _accepted(self).get(tag)) is not None), default=None)
 
     def covered_by(self, wheel: frozenset[Tag]) -> bool:
         """Whether a wheel with these tags installs on every host that the target promises."""
-        return not self.tags().isdisjoint(wheel)
+        return not _accepted(self).keys().isdisjoint(wheel)
+
+
+def manylinux(floor: tuple[int, int], arch: str) -> str:
+    """The platform tag of a glibc floor: ``manylinux_2_17_x86_64`` (PEP 600)."""
+    return "manylinux_{}_{}_{}".format(*floor, arch)
 
 
 @lru_cache(maxsize=1024)
-def _accepted(target: Target) -> frozenset[Tag]:
+def _accepted(target: Target) -> Mapping[Tag, int]:
     platforms = platforms_at(target.platform)
-    tags = set(cpython_tags(target.python, [target.abi], platforms))
-    tags.update(compatible_tags(target.python, target.interpreter, platforms))
-    return frozenset(tags)
+    best_first = chain(
+        cpython_tags(target.python, [target.abi], platforms),
+        compatible_tags(target.python, target.interpreter, platforms),
+    )
+    return {tag: place for place, tag in enumerate(dict.fromkeys(best_first))}
 
 
 def platforms_at(platform: str) -> list[str]:

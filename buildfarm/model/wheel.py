@@ -96,6 +96,15 @@ class TestReport:
     compiler: str = ""
 
 
+FILE_PROPERTY = "buildfarm:file"
+"""The property by which a component of an SBOM in a wheel says for which of its files it stands."""
+
+
+def is_grafted(path: str) -> bool:
+    """Whether a file of a wheel is one that auditwheel or delocate put in, by the names of its folders."""
+    return any(folder.endswith((".libs", ".dylibs")) for folder in path.split("/")[:-1])
+
+
 def tags_of(filename: str) -> frozenset[Tag]:
     """Tags of a wheel file name (PEP 427).
 

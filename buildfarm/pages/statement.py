@@ -92,7 +92,7 @@ def _dependencies(job: BuildJob, inputs: Iterable[Input]) -> Iterable[Mapping[st
 def _without_credentials(origin: str) -> str:
     """The URL of a source, without user and password; empty for a path of this machine."""
     parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https", "git", "ssh"):
+    if parts.scheme.removeprefix("git+") not in ("http", "https", "ssh"):
         return ""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 

@@ -67,13 +67,16 @@ def _project(recipe: Recipe, request: BuildRequest, facts: Facts, earlier: Earli
 def _version(
     recipe: Recipe, version: str, source: KnownSource, request: BuildRequest, facts: Facts, earlier: Earlier
 ) -> Iterator[Item]:
-    grounds = [_ground(recipe, version, environment, facts) for environment in facts.environments]
+    # Overrides are selected by the target as it is offered: a floor that their packages raise must not unselect them.
+    parts = [resolve(recipe, version, environment.target) for environment in facts.environments]
+    grounds = [_ground(each, resolved, facts) for each, resolved in zip(facts.environments, parts, strict=True)]
     wanted, unselected = select(recipe, request.targets, source.requires_python, grounds)
     for out in unselected:
         yield LeftOut(project=recipe.name, version=version, target=out.target, reason=out.reason)
     drafts: list[_Draft] = []
-    for environment in wanted:
-        resolved = resolve(recipe, version, environment.target)
+    for environment, resolved in zip(grounds, parts, strict=True):
+        if environment not in wanted:
+            continue
         draft = _draft(recipe, version, source, environment, resolved, facts)
         if reason := incapable(resolved, environment):
             yield left_out(draft.job, reason)
@@ -89,9 +92,8 @@ def _version(
         yield from _group(list(group), request, facts)
 
 
-def _ground(recipe: Recipe, version: str, environment: Environment, facts: Facts) -> Environment:
-    system = resolve(recipe, version, environment.target).part.system
-    return ground(environment, installed(system, environment, facts), facts)
+def _ground(environment: Environment, resolved: Resolved, facts: Facts) -> Environment:
+    return ground(environment, installed(resolved.part.system, environment, facts), facts)
 
 
 def _leads_for(draft: _Draft) -> str:
@@ -153,6 +155,7 @@ def _covered(draft: _Draft, key: str, wheel: KnownWheel, *, request: BuildReques
 
 
 def _test(draft: _Draft, wheel: Artifact, tests: tuple[Test, ...], request: BuildRequest, facts: Facts) -> TestJob:
+    sources = any(test.sources for test in tests)
     return TestJob(
         project=draft.job.project,
         version=draft.job.version,
@@ -161,7 +164,8 @@ def _test(draft: _Draft, wheel: Artifact, tests: tuple[Test, ...], request: Buil
         environment=draft.environment,
         tests=tests,
         index=request.index,
-        source=draft.source.pin if any(test.sources for test in tests) else None,
+        source=draft.source.pin if sources else None,
+        patches=draft.resolved.part.patches if sources else (),
         generation=facts.generation,
         limits=draft.resolved.limits,
     )

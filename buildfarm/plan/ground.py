@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from buildfarm.model.facts import Facts
-from buildfarm.model.job import Environment
+from buildfarm.model.job import BuildJob, Environment
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import System
 from buildfarm.model.system import SystemPackage
-from buildfarm.model.target import Target
+from buildfarm.model.target import Target, manylinux
 
 
 def installed(system: System, environment: Environment, facts: Facts) -> tuple[SystemPackage, ...] | Reason:
@@ -28,9 +29,17 @@ def ground(environment: Environment, packages: tuple[SystemPackage, ...] | Reaso
     higher = next((each for each in facts.floors if each >= neediest.floor), None)
     if higher is None:
         return replace(environment, lacks=_too_old(neediest, floor))
-    arch = environment.target.platform.split("_", 3)[3]
-    platform = "manylinux_{}_{}_{}".format(*higher, arch)
+    platform = manylinux(higher, environment.target.arch)
     return replace(environment, target=Target(abi=environment.target.abi, platform=platform))
+
+
+def raised(job: BuildJob, offered: Iterable[Environment]) -> str:
+    """Which library raised the floor of the job above that of its environment, as it was offered; empty where none."""
+    floor = next((each.target.floor for each in offered if each.fingerprint == job.environment.fingerprint), None)
+    neediest = max(job.packages, key=lambda each: each.floor, default=None)
+    if floor is None or neediest is None or neediest.floor <= floor:
+        return ""
+    return "{}: {} needs glibc {}.{}".format(job.target.platform, neediest.name, *neediest.floor)
 
 
 def _too_old(package: SystemPackage, floor: tuple[int, int]) -> str:

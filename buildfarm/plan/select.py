@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from buildfarm.model.job import Environment
-from buildfarm.model.recipe import Recipe
+from buildfarm.model.recipe import MANAGERS, Recipe
 from buildfarm.plan.resolve import Resolved
 
 
@@ -32,13 +32,14 @@ def select(
     globs = tuple(globs)
     offered = [each for each in environments if any(fnmatchcase(str(each.target), glob) for glob in globs)]
     chosen: list[Environment] = []
+    here = f"here are {_listed(environments)}; `buildfarm doctor` says which interpreters it sees"
     out = [
-        Unselected(target=glob, reason="no environment here offers such a target")
+        Unselected(target=glob, reason=f"no environment here offers such a target; {here}")
         for glob in globs
         if not any(fnmatchcase(str(each.target), glob) for each in environments)
     ]
     out += [
-        Unselected(target=f"*-{glob}", reason="no environment here offers such a platform")
+        Unselected(target=f"*-{glob}", reason=f"no environment here offers such a platform; {here}")
         for glob in recipe.targets.platforms
         if not any(fnmatchcase(each.target.platform, glob) for each in environments)
     ]
@@ -54,12 +55,20 @@ def select(
     return tuple(chosen), tuple(out)
 
 
+def _listed(environments: Iterable[Environment]) -> str:
+    """``cp311, cp312 for manylinux_2_17_x86_64``, or nothing."""
+    abis: dict[str, list[str]] = {}
+    for each in environments:
+        abis.setdefault(each.target.platform, []).append(each.target.abi)
+    return "; ".join(f"{', '.join(those)} for {platform}" for platform, those in abis.items()) or "none"
+
+
 def incapable(resolved: Resolved, environment: Environment) -> str:
     """Why the environment cannot do what the recipe asks there, or empty."""
     if environment.lacks:
         return environment.lacks
     wants = resolved.part
-    managers = [name for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco") if getattr(wants.system, name)]
+    managers = [name for name in MANAGERS if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):
         none = "none: it takes a container, or a Debian with apt"
         offers = f"those of {', '.join(environment.system)}" if environment.system else none
@@ -72,7 +81,11 @@ def incapable(resolved: Resolved, environment: Environment) -> str:
     services = sorted({name for test in resolved.tests for name in test.services})
     if services and not resolved.skip and not environment.services:
         named = ", ".join(services)
-        return f"its tests need the service {named}; {environment.name} runs none: it takes a container engine"
+        return (
+            f"its tests need the service {named}; {environment.name} runs none: it takes a container engine, which "
+            "this version does not use yet. To build it now: "
+            f'overrides: [{{select: "*", tests: {{skip: "needs {named}"}}}}]'
+        )
     return ""
 
 

@@ -85,16 +85,17 @@ class MapOf(Generic[T]):
 
     key: Field[str]
     item: Field[T]
+    example: str = ""
 
     @property
     def wanted(self) -> str:
         """With its key and its item."""
-        return f"a table from {self.key.wanted.removeprefix('a ')} to {self.item.wanted.removeprefix('a ')}"
+        return f"a table from {self.key.wanted} to {self.item.wanted}"
 
     def read(self, node: Node, reading: Reading) -> Mapping[str, T] | None:
         """The items by key; keys that come to the same (``Foo``, ``foo`` as project names) are an error."""
         if not isinstance(node, MapNode):
-            reading.mismatch(node, self.wanted)
+            reading.mismatch(node, self.wanted, self.example and f"for example: {self.example}")
             return None
         values: dict[str, T] = {}
         for name, item in node.entries:
@@ -123,13 +124,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Generic[T_co]):
-    """A table with known keys, which become the arguments of ``make``. ``checks`` tell what no key can know alone."""
+    """A table with known keys, which become the arguments of ``make``. ``checks`` tell what no key can know alone,
+    ``instead`` what to write in place of a key that is unknown here (empty: what is near).
+    """
 
     wanted: str
     make: Callable[..., T_co]
     keys: tuple[Key, ...]
     required: tuple[str, ...] = ()
     checks: tuple[Callable[[MapNode, Reading], None], ...] = ()
+    instead: Callable[[str, MapNode], str] = lambda _key, _node: ""
     _by_name: Mapping[str, Key] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -138,7 +142,7 @@ class Table(Generic[T_co]):
     def read(self, node: Node, reading: Reading) -> T_co | None:
         """What ``make`` makes of the keys written; the others keep its defaults."""
         if not isinstance(node, MapNode):
-            reading.mismatch(node, f"{self.wanted}, a table of keys", _colon(node))
+            reading.mismatch(node, f"{self.wanted}, a table of keys", _colon(node) or self._only(node))
             return None
         errors = reading.errors
         written = self.parts(node, reading)
@@ -150,7 +154,7 @@ class Table(Generic[T_co]):
         written: dict[str, Any] = {}
         for name, value in node.entries:
             if (key := self._by_name.get(name.text)) is None:
-                reading.unknown(name, self.wanted, self._by_name)
+                reading.unknown(name, self.wanted, self._by_name, self.instead(name.text, node))
                 continue
             written[key.into or key.name] = key.field.read(value, reading)
         for missing in (name for name in self.required if name not in node):
@@ -159,6 +163,11 @@ class Table(Generic[T_co]):
         for check in self.checks:
             check(node, reading)
         return written
+
+    def _only(self, node: Node) -> str:
+        """How to write a word as the table of which it is surely the one required key."""
+        word = node.text if isinstance(node, Scalar) and node.kind is Kind.TEXT else ""
+        return f"write {{{self.required[0]}: {word}}}" if word and len(self.required) == 1 else ""
 
     def schema(self) -> Schema:
         """``object`` without other properties."""

@@ -8,7 +8,6 @@ from buildfarm.model.recipe import PathSource, Recipe, SdistSource
 from buildfarm.recipe.diagnostic import Diagnostic, Span
 from buildfarm.recipe.parse import Parsed
 from buildfarm.recipe.reading import Reading
-from buildfarm.recipe.sources import exact_versions
 
 _PIN = "`buildfarm recipe pin` writes it"
 
@@ -27,14 +26,17 @@ def demands(parsed: Parsed, file: str) -> tuple[Diagnostic, ...]:
 
 def _versions(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
     if "versions" not in spans and not isinstance(recipe.source, PathSource):
-        advice = 'versions: ["1.0"], or to follow upstream knowingly: versions: {track: latest}'
+        advice = (
+            'versions: ["VERSION"], of which `buildfarm recipe pin` tells the newest; '
+            "or to follow upstream knowingly: versions: {track: latest}"
+        )
         reading.error("no-versions", spans["name"], "this recipe says no versions", advice)
 
 
 def _hashes(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
     if not isinstance(recipe.source, SdistSource):
         return
-    for number, version in enumerate(exact_versions(recipe)):
+    for number, version in enumerate(recipe.exact):
         if version not in recipe.source.hashes:
             message = f"the hash of the sdist of {version} is not written"
             advice = f'{_PIN}: source: {{sdist: {{"{version}": "sha256:…"}}}}'

@@ -58,7 +58,7 @@ def _judge_limits(recipe: Recipe, spans: Spans, reading: Reading) -> None:
             reading.warn("unused", spans[f"{path}.cpu"], message, "cpu is at most wall times cpus")
         for name, (least, shown) in _LEAST.items():
             if getattr(limits, name) < least and f"{path}.{name}" in spans:
-                message = f"so little {name} is enough for no build"
+                message = f"this limit of {name} is lower than any build needs"
                 reading.warn("too-little", spans[f"{path}.{name}"], message, f"at least {shown}")
 
 

@@ -10,12 +10,12 @@ from itertools import chain
 
 from packaging.specifiers import SpecifierSet
 
+from buildfarm.model.target import FLOORS
 from buildfarm.recipe.diagnostic import suggestion
 from buildfarm.recipe.fields import Wrong
 
-# The glibc policies that the repair tool knows, and the first one that each architecture has (PEP 600).
-_GLIBC = (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
-_FIRST_GLIBC = {
+_GLIBC = tuple(minor for _, minor in FLOORS)
+_FIRST_GLIBC = {  # policy of each architecture (PEP 600)
     "x86_64": 5, "i686": 5, "aarch64": 17, "armv7l": 17, "ppc64le": 17, "s390x": 17, "riscv64": 31, "loongarch64": 36,
 }  # fmt: skip
 _LEGACY = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
@@ -73,6 +73,8 @@ def identifier_glob(glob: str) -> str:
     if dash:
         near = suggestion(abi, _ABIS) or "the part before the dash is an ABI such as cp313, cp313t, cp27mu, or '*'"
         advice = _near(platform) if known_abi else near
+    elif glob in _ABIS:
+        advice = f"did you mean '{glob}-*'?"
     elif any(fnmatchcase(each, f"*{glob}*") for each in PLATFORMS):
         advice = f"the identifier begins with the interpreter: '*-{glob.strip('*')}*'"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from buildfarm.model.url import redacted
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, suggestion
 from buildfarm.recipe.nodes import Kind, ListNode, Node, Scalar
@@ -47,8 +48,8 @@ class Reading:
         elif node.kind is not Kind.BROKEN:
             self.error("type", node.span, f"{node.text!r} is {node.kind}; wanted: {wanted}", advice)
 
-    def unknown(self, key: Scalar, where: str, allowed: Collection[str]) -> None:
-        """The key is none of those that ``where`` (``a recipe``) can have."""
+    def unknown(self, key: Scalar, where: str, allowed: Collection[str], instead: str = "") -> None:
+        """The key is none of those that ``where`` (``a recipe``) can have; ``instead`` is what to do, if known."""
         name, colon, value = key.text.partition(":")
         if colon and value and name in allowed:
             near = f"a colon is followed by a space: '{name}: {value}'."
@@ -56,9 +57,10 @@ class Reading:
             near = f"it is a key of {', '.join(homes)}."
         else:
             near = "" if self.full else suggestion(key.text, allowed)
-        advice = f"{near} keys here: {', '.join(allowed)}".strip()
+        advice = f"{instead or near} keys here: {', '.join(allowed)}".strip()
         self.error("unknown-key", key.span, f"{key.text!r} is no key of {where}", advice)
 
     def _add(self, severity: Severity, code: str, span: Span, message: str, advice: str) -> None:
-        diagnostic = Diagnostic(severity=severity, code=code, message=message, file=self.file, span=span, help=advice)
+        said, advised = redacted(message), redacted(advice)
+        diagnostic = Diagnostic(severity=severity, code=code, message=said, file=self.file, span=span, help=advised)
         self.diagnostics.append(diagnostic)

@@ -19,9 +19,10 @@ from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import Diagnostic, Span, lines_of
 from buildfarm.recipe.fields import Wrong
 from buildfarm.recipe.reading import Reading
-from buildfarm.recipe.texts import HASH, pythons, widened
+from buildfarm.recipe.texts import HASH, REQUIREMENT, pythons, widened
 from buildfarm.recipe.yamltree import LONGEST
 
+_GIT = "git+"
 _COMMENT = re.compile(r"(^|\s)#.*$")  # as pip reads it: a # inside a word is no comment
 _OPTION = re.compile(r"\s(--?[A-Za-z][A-Za-z-]*)(?:[= ]\s*(\S+))?")
 _PYTHON = re.compile(r'python_version (==|!=|<=|>=|<|>) "([0-9]+)\.([0-9]+)"')
@@ -29,6 +30,7 @@ _INSTEAD = {
     "-r": "name the other file beside this one: -r FIRST -r SECOND",
     "-c": "write the bounds into the requirements",
     "-e": "write a recipe with source: {path: …}",
+    "--no-binary": "that is what buildfarm does anyway: leave it out",
     "-i": "buildfarm asks the index that pip is configured for",
 }
 _SHORT = {
@@ -135,16 +137,11 @@ def _read(line: _Line, reading: Reading) -> Recipe | None:
     try:
         requirement = Requirement(written)
     except InvalidRequirement:
-        advice = (
-            "a file or folder wants a recipe with source: {path: …}" if "/" in written else "for example: pandas>=2,<3"
-        )
-        reading.error("value", place, f"{written!r} is no requirement (PEP 508)", advice)
+        reading.error("value", place, f"{written!r} is no requirement (PEP 508)", _instead(written))
         return None
     name = canonicalize_name(requirement.name)
     if requirement.url:
-        reading.error(
-            "value", place, f"{written!r} is a direct reference", "write a recipe with source: {url: …, sha256: …}"
-        )
+        reading.error("value", place, f"{written!r} is a direct reference", _reference(requirement.url))
     if requirement.extras:
         reading.warn(
             "unused",
@@ -165,6 +162,27 @@ def _read(line: _Line, reading: Reading) -> Recipe | None:
     if exact and len(hashes) == 1:
         recipe = replace(recipe, source=SdistSource(hashes={exact: hashes[0]}))
     return recipe if reading.errors == errors else None
+
+
+def _instead(written: str) -> str:
+    """What to do about a text that is no requirement."""
+    if written.startswith(_GIT):
+        return _reference(written)
+    if "/" in written:
+        return "a file or folder wants a recipe with source: {path: …}"
+    try:
+        REQUIREMENT.value(written)
+    except Wrong as wrong:
+        return wrong.advice
+    return ""
+
+
+def _reference(url: str) -> str:
+    """The recipe that says what the direct reference does."""
+    if not url.startswith(_GIT):
+        return "write a recipe with source: {url: …, sha256: …}"
+    repository = re.sub(r"(@[^@/]+)?(#.*)?$", "", url.removeprefix(_GIT))
+    return f"write a recipe with source: {{git: {repository}, commit: …}}"
 
 
 def _hashes(line: _Line, start: int, reading: Reading) -> Iterator[str]:

@@ -10,25 +10,27 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from buildfarm.model.recipe import GitSource, PathSource, Recipe, SdistSource, Track, UrlSource
+from buildfarm.model.session import ARCHIVES
+from buildfarm.model.url import redacted
 from buildfarm.recipe.diagnostic import Span
+from buildfarm.recipe.nodes import MapNode, Scalar
 from buildfarm.recipe.reading import Reading
 
 _SDIST = "source.sdist."
 _SINGLE: Mapping[type, str] = {UrlSource: "url", GitSource: "git", PathSource: "path"}
-_ARCHIVES = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 _VERSION = re.compile(r"(?<![0-9.])[0-9]+(?:\.[0-9]+)+(?:(?:a|b|rc|\.post|\.dev)[0-9]+)?")
 
 
 def judge_versions(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
     """Versions that are listed twice."""
-    for number, place in _repeated(exact_versions(recipe)):
+    for number, place in _repeated(recipe.exact):
         message = f"this version is there already, as item {place + 1}"
         reading.error("duplicate", spans[f"versions[{number}]"], message, "leave one out")
 
 
 def judge_source(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
     """Whether the source can be of the versions."""
-    source, exact = recipe.source, exact_versions(recipe)
+    source, exact = recipe.source, recipe.exact
     what = _SINGLE.get(type(source), "")
     if (what and len(exact) > 1) or (what in ("url", "git") and not exact):
         span = spans.get("versions", spans.get(f"source.{what}", Span(line=1, column=1)))
@@ -45,7 +47,7 @@ def judge_source(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) ->
 
 def judge_patches(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
     """Patches that are for no version, or written twice."""
-    exact = exact_versions(recipe)
+    exact = recipe.exact
     seen: set[tuple[str, str]] = set()
     for number, patch in enumerate(recipe.patches):
         path = f"patches[{number}]"
@@ -58,20 +60,24 @@ def judge_patches(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -
         seen.add((patch.file, patch.versions))
 
 
-def exact_versions(recipe: Recipe) -> tuple[str, ...]:
-    """The versions of a recipe file: exact ones, none where it follows upstream."""
-    return () if isinstance(recipe.versions, Track) else recipe.versions
+def commit_of(key: str, source: MapNode) -> str:
+    """What to do about a key of a git source that names a branch or a tag; empty for another key."""
+    url, ref = source.get("git"), source.get(key)
+    if key not in ("branch", "ref", "tag", "rev") or not isinstance(url, Scalar) or not isinstance(ref, Scalar):
+        return ""
+    return f"`git ls-remote {url.text} {ref.text}` tells the commit of today: write that as 'commit'."
 
 
 def _judge_url(source: UrlSource, exact: tuple[str, ...], span: Span, reading: Reading) -> None:
-    path, _, fragment = source.url.partition("#")
+    url = redacted(source.url)
+    path, _, fragment = url.partition("#")
     names = (basename(path.partition("?")[0]), basename(fragment))
-    name = next((each for each in names if each.lower().endswith(_ARCHIVES)), names[0])
+    name = next((each for each in names if each.endswith(ARCHIVES)), names[0])
     if name.endswith(".whl"):
         reading.warn("other-source", span, f"{name} is a wheel, which is no source", "name its sdist")
-    elif not name.lower().endswith(_ARCHIVES):
-        advice = f"append its name: {source.url}#NAME-VERSION.tar.gz"
-        reading.warn("other-source", span, f"{name or source.url!r} is not named like an archive", advice)
+    elif not name.endswith(ARCHIVES):
+        advice = f"append its name: {url}#NAME-VERSION.tar.gz"
+        reading.warn("other-source", span, f"{name or url!r} is not named like an archive", advice)
     versions = [found[0] for found in _VERSION.finditer(name)]
     if len(exact) == 1 and versions and all(Version(each) != Version(exact[0]) for each in versions):
         message = f"{name} looks like version {versions[-1]}; this recipe is of {exact[0]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from buildfarm.model.recipe import (
+    MANAGERS,
     Build,
     GitSource,
     Include,
@@ -33,6 +34,7 @@ from buildfarm.recipe.composites import Key, ListOf, MapOf, Single, Table
 from buildfarm.recipe.fields import Boolean, Choice, Number, Schema
 from buildfarm.recipe.placeholders import check_build_placeholders, check_test_placeholders
 from buildfarm.recipe.shapes import ByKey, ByShape
+from buildfarm.recipe.sources import commit_of
 from buildfarm.recipe.testing import check_test
 from buildfarm.recipe.variables import check_build_variables, check_source_url, check_test_variables
 
@@ -76,6 +78,7 @@ SOURCE = ByKey(
             keys=(Key("git", t.GIT_URL, "a repository"), Key("commit", t.COMMIT, "a full object name")),
             required=("git", "commit"),
             checks=(check_source_url,),
+            instead=commit_of,
         ),
         Table(
             wanted="a path source",
@@ -97,7 +100,7 @@ WHEEL = Choice(("auto", "pure", "abi3", "platform"))
 SYSTEM = Table(
     wanted="system packages by package manager",
     make=System,
-    keys=tuple(Key(name, PACKAGES, f"packages for {name}") for name in ("apt", "dnf", "apk", "brew", "vcpkg", "choco")),
+    keys=tuple(Key(name, PACKAGES, f"packages for {name}") for name in MANAGERS),
 )
 REQUIRES = Table(
     wanted="an edit of the build requirements",
@@ -183,7 +186,7 @@ TEST = Table(
         Key("sources", ListOf(t.RELATIVE), "the only paths of the source that the test sees"),
         Key("files", MapOf(t.RELATIVE, t.VALUE), "files to write, placeholders filled in"),
         Key("env", ENV, "environment variables"),
-        Key("services", MapOf(t.SERVICE, SERVICE), "servers that the test needs"),
+        Key("services", MapOf(t.SERVICE, SERVICE, "services: {db: {image: mariadb}}"), "servers that the test needs"),
     ),
 )
 

@@ -6,15 +6,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from buildfarm.recipe.commands import words_of
+from buildfarm.recipe.diagnostic import suggestion
 from buildfarm.recipe.nodes import MapNode, Scalar
 from buildfarm.recipe.reading import Reading
 
+_DOING = ("imports", "run")
 _RUNNERS = {"pytest": "pytest", "py.test": "pytest", "nose2": "nose2"}
 
 
 def check_test(node: MapNode, reading: Reading) -> None:
     """Tell a test that does nothing, keys that nothing in it uses, and what its commands do not have."""
-    if "run" not in node and "imports" not in node:
+    if not any(key.text in _DOING or suggestion(key.text, _DOING) for key, _ in node.entries):  # misspelt: told already
         reading.error("no-test", node.start, "a test needs 'imports' or 'run'", "imports: auto")
     for key, _ in node.entries:
         if "run" not in node and key.text in ("services", "sources", "files", "in"):

@@ -6,19 +6,24 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from buildfarm.model.job import BuildPart
 from buildfarm.model.outcome import Step
 from buildfarm.steps.libraries import Library, for_cmake, for_header, for_link, for_pkg_config, for_program
+from buildfarm.steps.snippet import SAYS_NOTHING, takes_out, with_flag, with_packages, with_requirement
 
 Lookup = Callable[[str], Library | None]
 
 
-def advise(said: Iterable[str], step: Step) -> tuple[str, ...]:
+def advise(said: Iterable[str], step: Step, part: BuildPart = SAYS_NOTHING) -> tuple[str, ...]:
     """Sentences for the author of the recipe, each with what to write; none where no row knows what was said.
 
-    ``said`` are decisive lines; ``step`` tells a build's failure from that of a test.
+    ``said`` are decisive lines; ``step`` tells a build's failure from that of a test; ``part`` is what the recipe says.
     """
     lines = tuple(said)
-    told = _told(lines, _IN_TESTS) if step is Step.TEST else (*_packages(lines), *_told(lines, _IN_BUILDS))
+    if step is Step.TEST:
+        told = _told(lines, _IN_TESTS, part)
+    else:
+        told = (*_packages(lines, part), *_told(lines, _IN_BUILDS, part))
     return tuple(dict.fromkeys(told))[:3]
 
 
@@ -42,14 +47,17 @@ _MISSING: tuple[tuple[str, Lookup], ...] = (
         r"(^|[ :/])(?P<name>[\w.+-]+): (command )?not found|[`'\"]?(?P<other>[\w.+-]+)[`'\"]? executable not found",
         for_program,
     ),
+    (r"^\S*make(\[\d+\])?: (?P<name>[\w.+-]+): No such file or directory$", for_program),
     (r"Could not find `(?P<name>[\w.+-]+)` executable|No such file or directory: '(?P<other>[\w.+-]+)'", for_program),
     (r"headers or library files could not be found for (?P<name>\w+)|unless the (?P<other>\w+) path is", _anything),
+    (r"can't find (?P<name>Rust) compiler|(?P<other>Rust)( not found| and Cargo)", lambda _: for_program("cargo")),
+    (r"(?P<name>[Cc]argo|rustc)\W.*(not found|not installed|No such file)", lambda _: for_program("cargo")),
     (r"make sure the (?P<name>libxml2) and libxslt development packages", lambda _: for_program("xml2-config")),
     (r"make sure the libxml2 and (?P<name>libxslt) development packages", lambda _: for_program("xslt-config")),
 )
 
 
-def _packages(lines: tuple[str, ...]) -> Iterator[str]:
+def _packages(lines: tuple[str, ...], part: BuildPart) -> Iterator[str]:
     """One sentence for all system packages that are missing; those that no row knows each get their own."""
     known: dict[str, tuple[str, ...]] = {}
     for line in lines:
@@ -62,26 +70,40 @@ def _packages(lines: tuple[str, ...]) -> Iterator[str]:
                     yield f"{name} is a header of no library that is known here: {_NAME_IT}"
                 elif lookup is for_link:
                     yield f"lib{name} is no library that is known here: {_NAME_IT}"
-                elif lookup is for_program and name not in _BROUGHT:
+                elif lookup is for_program:
                     yield f"{name} is a program that the session does not have: {_NAME_IT}"
     if known:
         packages = dict.fromkeys(package for each in known.values() for package in each)
         verb = "comes" if len(known) == 1 else "come"
-        yield f"{', '.join(known)} {verb} with system packages: add `system: {{apt: [{', '.join(packages)}]}}`"
+        yield f"{', '.join(known)} {verb} with system packages: {with_packages(part, packages)}"
 
 
 _NAME_IT = "name the package that brings it, as in `system: {apt: [libffi-dev]}`"
-_BROUGHT = frozenset({"cargo", "rustc"})  # told by the row about Rust
 
 # -------------------------------------------------------------------------------------------------- all the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """What is said, and what to do: its ``{0}`` is the first group, by the name of its distribution."""
+    """What is said, and what to do: its ``{0}`` is the first group, by the name of its distribution.
+
+    ``requires`` (a build requirement) and ``flag`` (an environment variable and its value) may hold it too; what to
+    write for them is ``{yaml}``.
+    """
 
     said: str
     do: str
+    requires: str = ""
+    flag: tuple[str, str] = ("", "")
+
+    def sentence(self, name: str, part: BuildPart) -> str:
+        """What to do, for the recipe as it is."""
+        requires, (variable, value) = self.requires.format(name), self.flag
+        if requires and takes_out(part, requires):
+            return f"its build needs {name}, and the recipe removes it: take {name} out of `build.requires.remove`"
+        if requires:
+            return self.do.format(name, yaml=with_requirement(part, requires))
+        return self.do.format(name, yaml=with_flag(part, variable, value.format(name)) if variable else "")
 
 
 _DISTRIBUTIONS = {
@@ -89,8 +111,6 @@ _DISTRIBUTIONS = {
     "skbuild": "scikit-build",
     "mesonpy": "meson-python",
     "google": "protobuf",
-    "pkgconfig": "pkgconfig",
-    "pybind11": "pybind11",
     "Crypto": "pycryptodome",
     "dateutil": "python-dateutil",
     "bs4": "beautifulsoup4",
@@ -98,7 +118,6 @@ _DISTRIBUTIONS = {
     "attr": "attrs",
     "dotenv": "python-dotenv",
     "git": "GitPython",
-    "mock": "mock",
     "_cffi_backend": "cffi",
 }
 """Modules whose distribution has another name."""
@@ -110,25 +129,30 @@ _NETWORK = (
 _IN_BUILDS = (
     _Row(
         said=r"No module named '?pkg_resources",
-        do='pkg_resources left setuptools: add `build: {{requires: {{add: ["setuptools<81"]}}}}`',
+        do="pkg_resources left setuptools: {yaml}",
+        requires="setuptools<81",
     ),
     _Row(
         said=r"No module named '?distutils",
-        do="distutils left Python 3.12, and setuptools brings it: add `build: {{requires: {{add: [setuptools]}}}}`, or "
-        'build for older ones alone: `targets: {{python: "<3.12"}}`',
+        do="distutils left Python 3.12, and setuptools brings it: {yaml}, or build for older ones alone: "
+        '`targets: {{python: "<3.12"}}`',
+        requires="setuptools",
     ),
     _Row(
         said=r"No module named '?([\w]+)|fatal error: '?(numpy)/\w+\.h",
-        do="its build needs {0} and does not say so: add `build: {{requires: {{add: [{0}]}}}}`",
+        do="its build needs {0} and does not say so: {yaml}",
+        requires="{0}",
     ),
     _Row(
         said=r"undeclared name not builtin: (?:long|unicode|basestring|xrange|reduce|unichr)"
         r"|Cannot assign type '.*' to '.*noexcept|\.pyx:.*(?:IF|DEF) (?:statement|is)",
-        do='it is written for Cython before 3: add `build: {{requires: {{add: ["Cython<3"]}}}}`',
+        do="it is written for Cython before 3: {yaml}",
+        requires="Cython<3",
     ),
     _Row(
         said=r"module 'numpy' has no attribute|no member named '\w+' in '(?:struct )?_?PyArray|undeclared.*'NPY_",
-        do='it is written for numpy before 2: add `build: {{requires: {{add: ["numpy<2"]}}}}`',
+        do="it is written for numpy before 2: {yaml}",
+        requires="numpy<2",
     ),
     _Row(
         said=r"longintrepr\.h|no member named '(?:use_tracing|exc_type|ob_digit|cframe|tp_print|curexc_type)'"
@@ -142,17 +166,14 @@ _IN_BUILDS = (
     ),
     _Row(
         said=r"\[-W(implicit-function-declaration|int-conversion|incompatible-function-pointer-types|implicit-int)\]",
-        do="older compilers only warned of this: add `build: {{env: {{CFLAGS: -Wno-error={0}}}}}`, or a patch",
+        do="older compilers only warned of this: {yaml}, or bring a patch",
+        flag=("CFLAGS", "-Wno-error={0}"),
     ),
     _Row(
         said=r"needs target feature ([\w.]+)|requires target feature '([\w.]+)'",
-        do="the platform's baseline has no {0}. Where the project asks the processor before it uses it, add "
-        '`build: {{env: {{CFLAGS: "-m{0}"}}}}`; else the wheel would fail on older machines',
-    ),
-    _Row(
-        said=r"can't find Rust compiler|Rust not found|requires Rust and Cargo"
-        r"|(?:cargo|rustc)\W.*(?:not found|not installed|No such file)",
-        do="it is written in Rust: add `system: {{apt: [rustc-web, cargo-web]}}`",
+        do="the platform's baseline has no {0}. Where the project asks the processor before it uses it, {yaml}; else "
+        "the wheel would fail on older machines",
+        flag=("CFLAGS", "-m{0}"),
     ),
     _Row(
         said=_NETWORK,
@@ -165,8 +186,8 @@ _IN_BUILDS = (
     ),
     _Row(
         said=r"^Killed|Cannot allocate memory|MemoryError|by signal 9",
-        do="it ran out of memory: raise `limits: {{memory: 8GiB}}`, or let it compile less at once "
-        '(`build: {{env: {{MAX_JOBS: "1"}}}}`)',
+        do="it ran out of memory: raise `limits: {{memory: 8GiB}}`, or let it compile less at once: {yaml}",
+        flag=("MAX_JOBS", "1"),
     ),
 )
 _IN_TESTS = (
@@ -200,19 +221,24 @@ _IN_TESTS = (
         do="it ran out of memory: raise `limits: {{memory: 8GiB}}`",
     ),
     _Row(
+        said=r"undefined symbol: _Unwind_",
+        do="it unwinds stacks, and gcc alone links that unasked: {yaml}",
+        flag=("LDFLAGS", "-lgcc_s"),
+    ),
+    _Row(
         said=r"undefined symbol",
         do="nothing that it is linked with defines it: look in the build's log for what was left out",
     ),
 )
 
 
-def _told(lines: tuple[str, ...], rows: tuple[_Row, ...]) -> tuple[str, ...]:
+def _told(lines: tuple[str, ...], rows: tuple[_Row, ...], part: BuildPart) -> tuple[str, ...]:
     """The sentence of the first row that knows a line, for every line that one knows."""
     found: dict[str, None] = {}
     for line in lines:
         for row in rows:
             if match := re.search(row.said, line):
                 name = next((group for group in match.groups() if group), "")
-                found[row.do.format(_DISTRIBUTIONS.get(name, name))] = None
+                found[row.sentence(_DISTRIBUTIONS.get(name, name), part)] = None
                 break
     return tuple(found)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from buildfarm.model.session import Archive
+from buildfarm.model.session import ARCHIVES, Archive
 from buildfarm.steps.entry import BOUNDS, Bounds, Entry, refuse
 from buildfarm.steps.names import check_names, link_target, top_folder
 from buildfarm.steps.patch import patched
@@ -27,12 +27,9 @@ from buildfarm.steps.zip import read_zip
 _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], Any]] = {
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
-    ".tar.bz2": bz2.open,
     ".tar.xz": lzma.open,
+    ".tar.bz2": bz2.open,
 }
-SUFFIXES = (*_DECOMPRESSORS, ".zip")
-"""What the name of an archive ends with."""
-
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -61,7 +58,7 @@ def unpacked(wanted: Archive, open_: Callable[[str], IO[bytes]]) -> Iterator[Ent
 
 
 def entries(name: str, content: IO[bytes], bounds: Bounds = BOUNDS) -> Iterator[Entry]:
-    """Every entry of the archive ``name`` (.tar.gz, .tgz, .tar.bz2, .tar.xz, .zip), after all of it was checked.
+    """Every entry of the archive ``name`` (``ARCHIVES``), after all of it was checked.
 
     ``content`` must be seekable. A single top folder is stripped, or the one of several that alone holds a
     pyproject.toml or setup.py: what is beside it is left out. Else nothing is stripped. A folder may come twice. Raises
@@ -87,7 +84,7 @@ def _read(name: str, content: IO[bytes], bounds: Bounds, limit: int) -> Iterator
         return read_zip(name, content, bounds, limit)
     decompress = next((each for suffix, each in _DECOMPRESSORS.items() if name.endswith(suffix)), None)
     if decompress is None:
-        refuse(name, f"is no archive that is known: its name ends with none of {' '.join(SUFFIXES)}")
+        refuse(name, f"is no archive that is known: its name ends with none of {' '.join(ARCHIVES)}")
     return read_tar(name, Bounded(name, decompress(content), limit), bounds, limit)
 
 

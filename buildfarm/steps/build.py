@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 
 from buildfarm.model.errors import StepFailed
-from buildfarm.model.job import BuildJob
+from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Command, Completed, Ended, Layout
 from buildfarm.model.size import size
@@ -65,19 +64,9 @@ def _env(job: BuildJob, layout: Layout) -> Mapping[str, str]:
     return {name: value.format_map({"work": layout.source}) for name, value in job.part.build.env.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookAnswer:
-    """What the hooks said: requirements that are wanted, or the file name of the wheel."""
-
-    wants: tuple[str, ...] = ()
-    wheel: str = ""
-
-
-def read_answer(content: bytes) -> HookAnswer:
-    """Parse the script's result; raises ``StepFailed`` for anything that it does not write."""
-    answer = parse_answer(content, Step.BUILD)
-    wheel = answer.get("wheel", "")
-    return HookAnswer(wants=texts(answer.get("wants", []), Step.BUILD), wheel=wheel if isinstance(wheel, str) else "")
+def read_wants(content: bytes) -> tuple[str, ...]:
+    """The requirements that the hook asks for, none where it built; raises ``StepFailed`` for what is no answer."""
+    return texts(parse_answer(content, Step.BUILD).get("wants", []), Step.BUILD)
 
 
 def parse_answer(content: bytes, step: Step) -> dict[str, object]:
@@ -130,17 +119,19 @@ _WORDS: Mapping[Ended, Callable[[float], str]] = {
 }
 
 
+def spoken(job: Job, reason: Reason) -> str:
+    """The command that failed, for people: the PEP 517 hook and its backend where our script called one."""
+    if not isinstance(job, BuildJob) or not reason.command[1:2] or not reason.command[1].endswith("/hook.py"):
+        return shlex.join(reason.command)
+    asked = "get_requires_for_build_wheel"
+    hook = asked if any(asked in line for line in reason.tail) else "build_wheel"
+    return f"{hook} of {job.backend} (PEP 517)"
+
+
 def failure(completed: Completed) -> Reason:
     """Why a command of an attempt failed, in words: which limit it broke, or its exit code."""
     command = completed.command
     common = {"command": command.argv, "tail": completed.tail}
-    if completed.ended is Ended.STOPPED:
-        return Reason(
-            code="stopped",
-            message=f"could not {command.what}: it was stopped after {completed.seconds:.0f} s",
-            advice="ask for it again",
-            **common,
-        )
     if completed.ended is not Ended.EXITED:
         code = completed.ended.name.lower()
         return Reason(

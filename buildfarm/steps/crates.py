@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.job import Input
 from buildfarm.model.outcome import Reason
 from buildfarm.model.session import Archive, Content, Layout
 from buildfarm.model.system import Crate
-from buildfarm.steps import archive
+from buildfarm.steps.entry import Entry
 
 _NAME, _VERSION, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"\d+[0-9A-Za-z.+-]*", r"[0-9a-f]{64}"
 _ROLE = "crate"
 
 
-def locked_crates(name: str, content: IO[bytes]) -> tuple[Crate, ...]:
-    """The crates that a source archive's Cargo.lock names, in order; none where the source has no Cargo.toml.
+def locked_crates(source: Iterable[Entry]) -> tuple[Crate, ...]:
+    """The crates that a source's Cargo.lock names, in order; none where the source has no Cargo.toml.
 
     Raises ``Unavailable`` (code ``crates``) where they are not locked, or not by hash.
     """
     rust, locks = False, dict[str, bytes]()
-    for entry in archive.entries(name, content):
+    for entry in source:
         file = PurePosixPath(entry.path).name
         rust = rust or file == "Cargo.toml"
         if file == "Cargo.lock" and entry.kind == "file":
@@ -38,18 +39,21 @@ def locked_crates(name: str, content: IO[bytes]) -> tuple[Crate, ...]:
     _, text = min(locks.items(), key=lambda each: (each[0].count("/"), each[0]))
     try:
         packages = tomllib.loads(text.decode()).get("package", [])
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         _refuse(f"has a Cargo.lock that is no TOML: {error}", "Mend it by a patch")
+    if not isinstance(packages, list) or not all(isinstance(each, dict) for each in packages):
+        _refuse("has a Cargo.lock whose packages are no tables", "Mend it by a patch")
     return tuple(sorted({_crate(each) for each in packages if "source" in each}))
 
 
-def _crate(package: dict[str, str]) -> Crate:
+def _crate(package: Mapping[str, object]) -> Crate:
     name, version, sha256 = (str(package.get(key, "")) for key in ("name", "version", "checksum"))
     if not re.fullmatch(_NAME, name) or not re.fullmatch(_VERSION, version):
         _refuse(f"has a Cargo.lock that names {name!r} {version!r}, which is no crate", "Mend it by a patch")
     if not re.fullmatch(_SHA256, sha256):
         _refuse(
-            f"takes {name} {version} from {package['source']}, without a hash", "Only crates of a registry have one"
+            f"takes {name} {version} from {str(package['source'])!r}, without a hash",
+            "Only crates of a registry have one",
         )
     return Crate(name=name, version=version, sha256=sha256)
 
@@ -77,4 +81,4 @@ def _config(folder: str) -> str:
 
 
 def _refuse(what: str, advice: str) -> NoReturn:
-    raise Unavailable(Reason(code="crates", message=f"the source {what}", advice=f"{advice}."))
+    raise Unavailable(Reason(code="crates", message=f"the source {what[:500]}", advice=f"{advice}."))

@@ -13,7 +13,8 @@ from enum import IntEnum
 
 MOST_LINES = 12
 _MOST_TEXT = 300  # characters of a line that are shown
-_MOST_HEARD = 8192  # bytes of a line that are read
+_MOST_HEARD = 8192  # bytes of a line that are kept
+_MOST_READ = 1024  # characters of them that are searched
 _MOST_GROUPS = 4  # of a weight
 _MOST_FRAMES = 2000  # lines of a traceback
 
@@ -36,7 +37,9 @@ class _Kind:
     most: int = 0
 
 
-_CONTEXT = re.compile(r"\s*\d*\s*\|")  # what a compiler quotes below its message
+# These search what hostile builds print, so none may take time that grows with the square of a line's length: what
+# stands before a `.*` is looked for once, `(?>.*?…)`. Long choices begin with plain characters, which is fast.
+_CONTEXT = re.compile(r"\s*+\d*+\s*+\|")  # what a compiler quotes below its message
 _RUST = re.compile(r"\s+(-->|\||=|\d+ \|)|\s*$")
 _INDENTED = re.compile(r"\s+\S|\s*$")
 _MESSAGE = re.compile(r"(?!During handling|The above exception|imported )")  # of an exception, in its further lines
@@ -44,32 +47,44 @@ _MESSAGE = re.compile(r"(?!During handling|The above exception|imported )")  # o
 _KINDS = (
     _Kind(
         pattern=re.compile(
-            r"[Cc]ommand .* (failed with exit|returned non-zero exit)|CalledProcessError"
-            r"|\b(Compile|Link|DistutilsExec)Error\b|\bmake(\[\d+\])?: \*\*\*|ninja: build stopped|^FAILED: "
-            r"|\d+ errors? generated|error: aborting due to|error: could not compile|: building extension .* failed"
-            r"|failed with exit status|^\s*ERROR: Failed building"
+            r"CalledProcessError|CompileError\b|LinkError\b|DistutilsExecError\b|make(\[\d+\])?: \*\*\*"
+            r"|ninja: build stopped| errors? generated|error: aborting due to|error: could not compile"
+            r"|failed with exit status"
         ),
         weight=Weight.ECHO,
     ),
     _Kind(
-        pattern=re.compile(r"^.+?:\d+(:\d+)?: (fatal )?error: .*(file not found|No such file or directory)"),
+        pattern=re.compile(
+            r"^(?>.*?[Cc]ommand ).*(failed with exit|returned non-zero exit)|^(?>.*?: building extension ).* failed"
+            r"|^FAILED: |^\s*ERROR: Failed building"
+        ),
+        weight=Weight.ECHO,
+    ),
+    _Kind(
+        pattern=re.compile(r"^(?>.+?:\d+(:\d+)?: (fatal )?error: ).*(file not found|No such file or directory)"),
         weight=Weight.CAUSE,
         goes_on=_CONTEXT,
         most=3,
     ),
     _Kind(
         pattern=re.compile(
-            r"cannot find -l|unable to find .*library|library not found for -l|undefined symbol: "
-            r"|undefined reference to"
-            r"|[Pp]ackage '?[\w.+-]+'?,? .*not found|No package '.+' found|pkg-config .* search path"
-            r"|\bModuleNotFoundError: |\bImportError: |No module named "
-            r"|Could not resolve host|[Nn]ame resolution|Name or service not known|urlopen error|Network is unreachable"
-            r"|Failed to establish a new connection|[Cc]onnection refused|dns error"
-            r"|No space left on device|Disk quota exceeded|Cannot allocate memory|^MemoryError|^Killed\b"
-            r"|Segmentation fault|Fatal Python error|[Ii]nternal compiler error"
-            r"|can't find Rust compiler|Rust not found|: (command )?not found$|executable not found"
-            r"|^Trying pkg-config|requires pkg-config|could not be found for"
-            r"|error: command .* failed: No such file|No such file or directory: '|configure: error: "
+            r"cannot find -l|library not found for -l|undefined symbol: |undefined reference to"
+            r"|No package '[^']+' found|in the pkg-config search path"
+            r"|ModuleNotFoundError: |ImportError: |No module named "
+            r"|Could not resolve host|ame resolution|Name or service not known|urlopen error|Network is unreachable"
+            r"|Failed to establish a new connection|onnection refused|dns error"
+            r"|No space left on device|Disk quota exceeded|Cannot allocate memory"
+            r"|Segmentation fault|Fatal Python error|nternal compiler error"
+            r"|can't find Rust compiler|Rust not found|: (command )?not found$|executable not found$"
+            r"|requires pkg-config|could not be found for|No such file or directory: '|configure: error: "
+        ),
+        weight=Weight.CAUSE,
+    ),
+    _Kind(
+        pattern=re.compile(
+            r"^(?>.*?[Pp]ackage '?[\w.+-]{1,80}'?,? ).*not found|^(?>.*?unable to find ).*library"
+            r"|^(?>.*?error: command ).* failed: No such file|^(MemoryError|Killed\b|Trying pkg-config)"
+            r"|^\S*make(\[\d+\])?: [\w.+-]+: No such file or directory$"
         ),
         weight=Weight.CAUSE,
     ),
@@ -85,14 +100,14 @@ _KINDS = (
 )
 # Most lines of a build say nothing of the kind, and are done after one search.
 _WORTH_A_LOOK = re.compile(
-    r"rror|ERROR|FAIL|Exception|Exit|Interrupt|Killed|fault|failed|stopped|undefined|quota|allocate|pkg-config|^E   "
-    r"|not (be )?found|(cannot|unable to) find|can't find|No (module|package|space|such file)|\*\*\*|\.p(yx|xd|xi):"
-    r"|[Cc]ould not|[Nn]ame |[Nn]etwork|[Cc]onnection|[Pp]ackage"
+    r"rror|ERROR|FAIL|Exception|Exit|Interrupt|Killed|fault|failed|stopped|undefined|quota|allocate|pkg-config|E   "
+    r"|not (be )?found|cannot find|unable to find|can't find|No (module|package|space|such file)|\*\*\*|\.p(yx|xd|xi):"
+    r"|ould not|ame |etwork|onnection|ackage"
 )
 _TRACEBACK = re.compile(r"(\s*)Traceback \(most recent call last\):")
 _FRAME = re.compile(r'\s*File "(?P<path>[^"]+)", line \d+')
 _NOT_THE_PROJECTS = re.compile(r"/(site|dist)-packages/|/lib/python3|^<frozen |/scripts/(hook|imports)\.py$")
-_DRAWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_DRAWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(slots=True)
@@ -154,7 +169,10 @@ class Decisive:
     def _line(self, raw: bytes) -> None:
         self._number += 1
         line = raw[:_MOST_HEARD].decode(errors="replace").rstrip("\r ").rpartition("\r")[2]
-        line = _DRAWN.sub("", line).rstrip()
+        line = _DRAWN.sub("", line[:_MOST_READ])
+        if not line.isprintable():
+            line = "".join(each for each in line if each.isprintable() or each == "\t")
+        line = line.rstrip()
         if self._trace is not None and self._in_traceback(self._trace, line):
             return
         if self._open is not None and self._goes_on(self._open, line):

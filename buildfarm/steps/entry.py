@@ -10,8 +10,7 @@ from typing import IO, NoReturn
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import GIB, MIB
-
-EARLIEST = 315532800  # 1980-01-01, the first time that a ZIP file, and so a wheel, can hold
+from buildfarm.model.session import OLDEST_EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Entry:
     kind: str
     size: int = 0
     executable: bool = False
-    mtime: int = EARLIEST
+    mtime: int = OLDEST_EPOCH
     target: str = ""
     opener: Callable[[], IO[bytes]] = field(default=_empty, repr=False, compare=False)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from buildfarm.model.errors import StepFailed
+from buildfarm.model.job import BuildPart
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Ended, Sink
 from buildfarm.steps.advice import advise
 from buildfarm.steps.decisive import Decisive
+from buildfarm.steps.snippet import SAYS_NOTHING
 
 _FROM_THE_BUILD = frozenset({"no-binaries", "lost-extensions", "not-one-wheel"})
 """Reasons that say what is missing; why it is missing was said by a build that went on regardless."""
 
-_OPEN_TO_ADVICE = _FROM_THE_BUILD | {"exit-code", "missing-program"}
+_OPEN_TO_ADVICE = _FROM_THE_BUILD | {"exit-code", "missing-program", "import"}
 """Reasons that do not know themselves what is to be done."""
 
 _BROKEN_LIMITS = frozenset(ended.name.lower() for ended in Ended)
@@ -21,10 +23,11 @@ _BROKEN_LIMITS = frozenset(ended.name.lower() for ended in Ended)
 
 
 class Hearing:
-    """Passes output on to a sink, and remembers what is decisive in it."""
+    """Passes output on to a sink, and remembers what is decisive in it; ``part`` is what the recipe says."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, part: BuildPart = SAYS_NOTHING) -> None:
         self._sink = sink
+        self._part = part
         self._said = {step: Decisive() for step in Step}
         self._now = Step.PREPARE
 
@@ -43,5 +46,5 @@ class Hearing:
         if reason.code in _BROKEN_LIMITS:
             return reason
         lines = self._said[Step.BUILD if reason.code in _FROM_THE_BUILD else failed.step].lines()
-        told = advise((reason.message, *lines), failed.step) if reason.code in _OPEN_TO_ADVICE else ()
+        told = advise((reason.message, *lines), failed.step, self._part) if reason.code in _OPEN_TO_ADVICE else ()
         return replace(reason, lines=lines, advice="\n".join(told) or reason.advice)

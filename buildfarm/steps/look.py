@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -13,13 +12,14 @@ from typing import Any
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.facts import LEGACY_BACKEND
 from buildfarm.model.outcome import Reason
-from buildfarm.steps.entry import EARLIEST, Entry
+from buildfarm.model.session import OLDEST_EPOCH
+from buildfarm.steps.entry import Entry
+from buildfarm.steps.languages import CXX, LANGUAGES
+from buildfarm.steps.toml import parse_toml
 
 SPEAKING = ("PKG-INFO", "pyproject.toml", "setup.py")  # files of the top folder that are read
 LEGACY_REQUIRES = ("setuptools>=40.8.0",)  # PEP 517: what a source without a [build-system] table asks for
 
-_CXX = frozenset({".cc", ".cpp", ".cxx", ".c++", ".mm"})
-_NATIVE = _CXX | {".c", ".pyx", ".pxd", ".f", ".for", ".f77", ".f90", ".f95", ".f03", ".rs", ".m"}
 _ASIDE = frozenset({"test", "tests", "doc", "docs", "example", "examples"})
 _SAYS_CXX = re.compile(rb"""\blanguage\s*=\s*['"]?c\+\+""", re.IGNORECASE)
 _TEXT = 1 << 20  # bytes of a file that are read
@@ -47,7 +47,7 @@ class Look:
 def look(name: str, found: Iterable[Entry]) -> Look:
     """Read a source's entries; raises ``Unavailable`` (code ``source``) when its pyproject.toml makes no sense."""
     native = cxx = False
-    epoch = EARLIEST
+    epoch = OLDEST_EPOCH
     texts: dict[str, bytes] = {}
     for entry in found:
         if entry.kind != "file":
@@ -59,8 +59,8 @@ def look(name: str, found: Iterable[Entry]) -> Look:
             texts[entry.path] = _text(entry)
         if not _ASIDE.isdisjoint(part.lower() for part in path.parts[:-1]):
             continue
-        native = native or suffix in _NATIVE or path.name == "Cargo.toml"
-        cxx = cxx or suffix in _CXX or (suffix == ".pyx" and _SAYS_CXX.search(_text(entry)) is not None)
+        native = native or suffix in LANGUAGES or path.name == "Cargo.toml"
+        cxx = cxx or suffix in CXX or (suffix == ".pyx" and _SAYS_CXX.search(_text(entry)) is not None)
     project = _table(name, texts.get("pyproject.toml", b""))
     info = HeaderParser().parsestr(texts.get("PKG-INFO", b"").decode("utf-8", "replace"))
     static = project.get("project", {})
@@ -83,7 +83,7 @@ def _text(entry: Entry) -> bytes:
 
 def _table(name: str, text: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.decode())
+        return parse_toml(text.decode())
     except ValueError as error:
         raise _senseless(name, f"is no TOML: {error}") from error
 

@@ -12,7 +12,7 @@ from buildfarm.steps.entry import BOUNDS, Bounds, Entry, refuse
 _LONGEST = 1024  # characters of a path
 _DEEPEST = 64  # folders
 _COMPONENT = 255  # bytes of one name, on all file systems that matter
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # those that turn the direction of text, too
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # those that end lines or turn text, too
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # devices of Windows
 _PROJECT = ("pyproject.toml", "setup.py")
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import NoReturn
 
 from buildfarm.model.errors import Unavailable
+from buildfarm.model.session import OLDEST_EPOCH
 from buildfarm.steps.diff import NONE, Change, Hunk, parse_diff, refuse, split_lines
-from buildfarm.steps.entry import EARLIEST, Entry
+from buildfarm.steps.entry import Entry
 from buildfarm.steps.names import check_names, plain_path
 
 _LARGEST = 64 << 20  # bytes of a file that is patched: it is held in memory
@@ -28,7 +29,7 @@ def patched(found: Iterable[Entry], patches: Iterable[tuple[str, bytes]]) -> Ite
     (build, code ``patch``).
     """
     tree = {entry.path: entry for entry in found}
-    young = max((entry.mtime for entry in tree.values()), default=EARLIEST) + 1
+    young = max((entry.mtime for entry in tree.values()), default=OLDEST_EPOCH) + 1
     for name, content in patches:
         changes = parse_diff(name, content)
         level = _level(name, changes, tree)

@@ -9,25 +9,12 @@ from email.parser import HeaderParser
 from pathlib import PurePosixPath
 
 from buildfarm.steps.entry import Entry
+from buildfarm.steps.languages import CXX, LANGUAGES
 from buildfarm.steps.libraries import Library, for_cmake, for_header, for_link, for_pkg_config, for_program
 from buildfarm.steps.testing import OwnTests, own_tests
 
-_LANGUAGES = {  # suffix → language, in the order of telling
-    ".c": "C",
-    ".cc": "C++",
-    ".cpp": "C++",
-    ".cxx": "C++",
-    ".pyx": "Cython",
-    ".rs": "Rust",
-    ".f": "Fortran",
-    ".for": "Fortran",
-    ".f77": "Fortran",
-    ".f90": "Fortran",
-    ".f95": "Fortran",
-    ".m": "Objective-C",
-}
 _BUILDERS = {"CMakeLists.txt": "CMake", "meson.build": "meson", "Cargo.toml": "Rust", "configure": "configure"}
-_INCLUDING = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
+_INCLUDING = CXX | {".c", ".h", ".hh", ".hpp", ".pyx", ".pxd"}
 _ASIDE = re.compile(
     r"(^|/)(tests?|docs?|examples?|bench(marks?)?|contrib|fuzz(ing)?|samples?|tools?|ci|\.github|vendor(ed)?|third_?party"
     r"|extern(al)?|deps|subprojects)/",
@@ -40,11 +27,17 @@ _MOST = 512 * 1024  # bytes of a file that are read
 _INCLUDE = re.compile(r"""^\s*(?:#\s*include\s*|cdef\s+extern\s+from\s+['"])[<"]?([\w./+-]+\.(?:h|hpp|hh))""")
 _CONDITION = re.compile(r"^\s*#\s*(if|ifdef|ifndef|endif)\b\s*!?\s*(?:defined)?\W*(\w*)")
 _GUARD = re.compile(r"_H(H|PP)?_*$|_INCLUDED?_*$", re.IGNORECASE)
-_NAMED = (  # in files that build; each with the lookup for its first group
+# In files that build; each with the lookup for its first group. They are other people's files: no search of one may
+# take time that grows with the square of its length.
+_NAMED = (
     (re.compile(r"""\bdependency\(\s*['"]([\w.+-]+)['"]"""), for_pkg_config, "meson.build"),
-    (re.compile(r"""\bpkg-config\b[^\n#]*?['" ]([a-z][\w.+-]*)['" ]*\]"""), for_pkg_config, "setup.py"),
+    (re.compile(r"""\bpkg-config\b(?:[^\n#\w.+-]++([\w.+-]++)){1,20}?['" ]*+\]"""), for_pkg_config, "setup.py"),
     (re.compile(r"\bfind_package\(\s*(\w+)"), for_cmake, "CMakeLists.txt"),
-    (re.compile(r"\bpkg_(?:check|search)_modules\([^)]*?([\w.+-]+)\s*\)"), for_pkg_config, "CMakeLists.txt"),
+    (
+        re.compile(r"\bpkg_(?:check|search)_modules\((?:[^()\w.+-]*+([\w.+-]++)){1,50}\s*+\)"),
+        for_pkg_config,
+        "CMakeLists.txt",
+    ),
     (re.compile(r"""['"]((?!pkg-)[\w-]+[-_]config|h5p?cc|mpicc|swig)['"\s]"""), for_program, "setup.py"),
     (re.compile(r"""\blibraries\s*=\s*\[\s*['"]([\w.+-]+)['"]"""), for_link, "setup.py"),
 )
@@ -91,7 +84,7 @@ def _text(entry: Entry) -> str:
 def _languages(files: Iterable[Entry]) -> Iterator[str]:
     paths = [PurePosixPath(entry.path) for entry in files]
     suffixes, names = {path.suffix for path in paths}, {path.name for path in paths}
-    told = [name for suffix, name in _LANGUAGES.items() if suffix in suffixes]
+    told = [name for suffix, name in LANGUAGES.items() if suffix in suffixes]
     yield from dict.fromkeys((*told, *(name for file, name in _BUILDERS.items() if file in names)))
 
 
@@ -119,7 +112,7 @@ def _signs(files: Iterable[Entry], names: set[str]) -> list[Sign]:
 def _of_tools(entry: Entry) -> Iterator[Sign]:
     """Compilers of other languages."""
     path = PurePosixPath(entry.path)
-    needs = "cargo" if path.name == "Cargo.toml" else "gfortran" if _LANGUAGES.get(path.suffix) == "Fortran" else ""
+    needs = "cargo" if path.name == "Cargo.toml" else "gfortran" if LANGUAGES.get(path.suffix) == "Fortran" else ""
     if library := for_program(needs):
         yield Sign(library=library, where=entry.path, sure=True)
 

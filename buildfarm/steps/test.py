@@ -78,24 +78,14 @@ def read_imports(content: bytes) -> ImportAnswer:
 
 
 def import_failure(failures: tuple[str, ...], completed: Completed) -> Reason:
-    """Why modules could not be imported, and what is to be done about each kind of error."""
-    said = "; ".join(failures)
-    advice = next(
-        (advice for words, advice in _ADVICE if words in said), "its own code fails there: the traceback is in the log"
-    )
+    """Why modules could not be imported."""
     return Reason(
         code="import",
-        message=f"the wheel is installed but {said}",
-        advice=advice,
+        message=f"the wheel is installed but {'; '.join(failures)}",
+        advice="its own code fails there: the traceback is in the log",
         command=completed.command.argv,
         tail=completed.tail,
     )
-
-
-_ADVICE = (
-    ("ModuleNotFoundError", "add what is missing to the project's requirements, or to tests: requires"),
-    ("undefined symbol", "nothing that it is linked with defines it: look in the build's log for what was left out"),
-)
 
 
 def places(layout: Layout) -> Mapping[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from buildfarm.steps.entry import Entry
+from buildfarm.steps.toml import parse_toml
 
 _FOLDERS = ("tests", "test", "testing", "Tests")
 _GROUPS = ("test", "tests", "testing", "dev")  # best first
+_SPACES = re.compile(r"(?<=\S)[^\S\n]{2,}")  # the time that configparser takes grows with the square of their number
 _NO_TEST = re.compile(r"^(tox|nox|pre-commit|ruff|black|mypy|flake8.*|isort|pylint|sphinx.*|build|twine|coverage)$")
 
 
@@ -73,20 +74,20 @@ def _requirements(lines: Any) -> list[Requirement]:
     for line in lines if isinstance(lines, list) else []:
         try:
             found.append(Requirement(line))
-        except (InvalidRequirement, TypeError):  # an include-group table, an option of pip, a factor of tox
+        except (InvalidRequirement, TypeError, RecursionError):  # an include-group table, an option of pip
             continue
     return found
 
 
 def _toml(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return parse_toml(text)
+    except ValueError:
         return {}
 
 
 def _ini(text: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False)
     with suppress(configparser.Error):
-        parser.read_string(text)
+        parser.read_string(_SPACES.sub(" ", text))
     return parser

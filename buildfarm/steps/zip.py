@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO
 
-from buildfarm.steps.entry import EARLIEST, Bounds, Entry, check_size, refuse
+from buildfarm.model.session import OLDEST_EPOCH
+from buildfarm.steps.entry import Bounds, Entry, check_size, refuse
 from buildfarm.steps.names import plain_path
 
 _END = struct.Struct("<4s4H2LH")  # end of the central directory
@@ -101,4 +102,4 @@ def _time(date_time: tuple[int, int, int, int, int, int]) -> int:
     try:
         return int(datetime(*date_time, tzinfo=UTC).timestamp())
     except ValueError:
-        return EARLIEST
+        return OLDEST_EPOCH

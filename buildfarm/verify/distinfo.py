@@ -11,9 +11,9 @@ from typing import Any
 
 from packaging.metadata import RawMetadata, parse_email
 
+from buildfarm.model.wheel import FILE_PROPERTY
 from buildfarm.verify.archive import NotAWheel
 
-FILE_PROPERTY = "buildfarm:file"
 """The property of an SBOM's component that holds the path of its file in the wheel."""
 
 _DEEPEST = 3  # components within components of an SBOM

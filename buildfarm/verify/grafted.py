@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildfarm.model.wheel import Finding
+from buildfarm.model.wheel import FILE_PROPERTY, Finding, is_grafted
 from buildfarm.verify.binary import Binary
 from buildfarm.verify.claim import Claim
-from buildfarm.verify.distinfo import FILE_PROPERTY
 from buildfarm.verify.finding import error, some, warning
 from buildfarm.verify.wheelfile import Wheel
 
@@ -40,9 +39,4 @@ def unlisted_library(wheel: Wheel, claim: Claim) -> Iterator[Finding]:
 
 
 def _grafted(wheel: Wheel) -> list[Binary]:
-    """What auditwheel and delocate put in, by the names of their folders."""
-    return [
-        each
-        for each in wheel.binaries
-        if {".libs", ".dylibs"} & {part[part.rfind(".") :] for part in each.path.split("/")[:-1]}
-    ]
+    return [each for each in wheel.binaries if is_grafted(each.path)]

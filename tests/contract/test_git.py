@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ class Site:
     def pack(self, repository: str, commit: str) -> Artifact:
         return self.git.pack(f"git+file://{self.folder}/{repository}@{commit}", "a-1.0.tar.gz", self.store)
 
+    @property
+    def copy(self) -> Path:
+        """The one repository of the coordinator."""
+        (copy,) = (path for path in (self.folder / "git").iterdir() if path.is_dir())
+        return copy
+
     def members(self, artifact: Artifact) -> dict[str, tarfile.TarInfo]:
         with self.store.open(artifact.sha256) as content, tarfile.open(fileobj=content) as archive:
             return {member.name.removeprefix("a-1.0/"): member for member in archive}
@@ -101,7 +108,65 @@ def test_what_was_fetched_once_needs_no_server(site: Site) -> None:
     found = commit(site.folder / "a", {"setup.py": ""})
     packed = site.pack("a", found)
     shutil.rmtree(site.folder / "a")
+    site.store = LocalStore(site.folder / "another")
     assert site.pack("a", found) == packed
+    assert site.members(packed)
+
+
+def test_what_was_packed_once_is_not_packed_again(site: Site) -> None:
+    found = commit(site.folder / "a", {"setup.py": ""})
+    packed = site.pack("a", found)
+    for gone in (site.copy, site.folder / "a"):
+        shutil.rmtree(gone)
+    assert site.pack("a", found) == packed
+
+
+def damaged_init(site: Site, later: str) -> None:
+    copy = site.copy
+    shutil.rmtree(copy)
+    copy.mkdir()
+    (copy / "HEAD").write_text("ref: refs/heads/master\n")
+
+
+def init_aside(site: Site, later: str) -> None:
+    site.copy.rename(site.copy.with_suffix(".new"))
+
+
+def locked_ref(site: Site, later: str) -> None:
+    (site.copy / "refs/buildfarm").mkdir(exist_ok=True)
+    (site.copy / f"refs/buildfarm/{later}.lock").touch()
+
+
+def locked_grafts(site: Site, later: str) -> None:
+    (site.copy / "shallow.lock").touch()
+
+
+@pytest.mark.parametrize("leave", [damaged_init, init_aside, locked_ref, locked_grafts])
+def test_what_a_killed_git_leaves_is_mended(leave: Callable[[Site, str], None], site: Site) -> None:
+    site.pack("a", commit(site.folder / "a", {"setup.py": "one"}))
+    later = commit(site.folder / "a", {"setup.py": "later"})
+    leave(site, later)
+    assert site.members(site.pack("a", later))["setup.py"].size == 5
+
+
+def test_a_copy_that_lost_a_part_gives_no_smaller_archive(site: Site) -> None:
+    found = commit(site.folder / "a", {"setup.py": "", "b/c": ""})
+    site.pack("a", found)
+    lost = git(site.folder / "a", "rev-parse", f"{found}:b")
+    (site.copy / "objects" / lost[:2] / lost[2:]).unlink()
+    site.store = LocalStore(site.folder / "another")
+    assert "git ls-tree of its copy here ended with" in site.refusal("a", found)
+
+
+def test_a_copy_that_nobody_used_for_long_is_removed(site: Site) -> None:
+    first, second = (commit(site.folder / name, {"setup.py": ""}) for name in ("a", "b"))
+    site.pack("a", first)
+    unused = site.copy
+    long_ago = time.time() - 100 * 86400
+    os.utime(unused.with_suffix(".lock"), (long_ago, long_ago))
+    site.pack("b", second)
+    assert not unused.exists()
+    assert site.copy.is_dir()
 
 
 def test_a_server_that_gives_no_single_commit_gives_all(site: Site) -> None:
@@ -142,6 +207,15 @@ def test_a_submodule_from_elsewhere_is_refused(url: str, site: Site) -> None:
     assert url in said
 
 
+def test_a_password_of_a_submodule_is_not_said(site: Site) -> None:
+    inner = commit(site.folder / "inner", {"i.c": ""})
+    commit(site.folder / "a", {".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = "git://me:S3CRET@x/y"\n'})
+    git(site.folder / "a", "update-index", "--add", "--cacheinfo", f"160000,{inner},x")
+    git(site.folder / "a", "commit", "--quiet", "--message", "x")
+    said = site.refusal("a", git(site.folder / "a", "rev-parse", "HEAD"))
+    assert "'git://***@x/y'" in said
+
+
 def test_a_submodule_without_a_url_is_said(site: Site) -> None:
     inner = commit(site.folder / "inner", {"i.c": ""})
     commit(site.folder / "a", {"setup.py": ""})
@@ -162,7 +236,7 @@ def test_a_tag_is_no_commit(site: Site) -> None:
     git(site.folder / "a", "tag", "--annotate", "--message", "x", "v1")
     said = site.refusal("a", git(site.folder / "a", "rev-parse", "v1"))
     assert "is a tag, not a commit" in said
-    assert found not in said
+    assert f"the commit that it stands for: {found}" in said
 
 
 def test_no_hook_runs(site: Site) -> None:

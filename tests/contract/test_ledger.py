@@ -966,7 +966,7 @@ CLOCKED = {"at", "created", "started", "ended", "lease_until"}
 def held(ledger: Ledger) -> Lease:
     row = only(ledger)
     token = int(row.log.rpartition(".")[2])
-    return Lease(job=row.job, attempt=row.attempts, token=token, worker=WORKER.name, until=0)
+    return Lease(job=row.job, attempt=row.attempts, token=token, worker=WORKER.name)
 
 
 def content(file: Path) -> dict[str, list[dict[str, object]]]:

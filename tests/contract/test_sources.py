@@ -231,6 +231,17 @@ def test_the_first_place_that_knows_a_name_is_the_only_one(store: Store, tmp_pat
     assert set(sources.releases("b")) == {"1.0"}
 
 
+def test_a_project_with_wheels_only_is_told_from_an_unknown_one(
+    store: Store, tmp_path: Path, stack: ExitStack
+) -> None:
+    url = serve({"a-1.0-py3-none-any.whl": b"a"}, "json", stack)
+    sources = over(PipConfig(index_url=f"{url}/simple"), store, tmp_path, stack)
+    with pytest.raises(Unavailable, match="upstream has wheels of a, and no sdist") as caught:
+        sources.releases("a")
+    assert caught.value.reason.code == "unknown-project"
+    assert sources.releases("b") == {}
+
+
 def test_upstream_that_does_not_answer_is_said(store: Store, tmp_path: Path, stack: ExitStack) -> None:
     with ExitStack() as gone:
         url = serve({}, "json", gone)

@@ -72,6 +72,7 @@ def test_new_writes_the_shortest_recipe_and_what_it_inferred(author: Author) -> 
         "system: {apt: [libffi-dev], dnf: [libffi-devel]}",
     ]
     assert "# ffier 1.0: C; built by setuptools.build_meta with setuptools; for Python >=3.9; licence MIT" in text
+    assert '# Follows the newest release. To keep to this one: versions: ["1.0"]' in text
     assert "src/ffier.c includes lz4.h" in text
     assert "buildfarm recipe check recipes/ffier.yaml" in done.err
     assert author.run("check", "recipes").code == 0
@@ -112,6 +113,8 @@ def test_pin_writes_hashes_into_all_files_or_none(author: Author) -> None:
     assert done.code == 2
     assert "0" * 64 in done.err
     assert second.removeprefix("sha256:") in done.err
+    assert "two.yaml:3:25: " in done.err
+    assert 'as the recipe says at source.sdist."2.0"' in done.err
     assert (one.read_bytes(), two.read_bytes()) == before
     assert author.run("pin", "--check", "one.yaml").code == 1
     assert author.run("pin", "one.yaml").code == 0
@@ -122,11 +125,17 @@ def test_pin_writes_hashes_into_all_files_or_none(author: Author) -> None:
 
 
 def test_pin_says_that_a_tracking_recipe_pins_nothing(author: Author) -> None:
+    author.offer("one-1.0", FFI)
     author.write("one.yaml", "name: one\n")
     done = author.run("pin", "one.yaml", "--json")
     assert done.code == 0
     assert done.json["files"][0]["hashes"] == {}
     assert "ledger" in done.json["files"][0]["note"]
+    assert 'write versions: ["1.0"], and pin again' in done.json["files"][0]["note"]
+    author.write("two.yaml", "name: two\n")
+    lost = author.run("pin", "two.yaml")
+    assert lost.code == 2
+    assert "two.yaml: upstream knows no project two. Is the name right?" in lost.err
 
 
 def test_fmt_changes_shows_and_refuses(author: Author) -> None:
@@ -155,7 +164,8 @@ def test_schema_is_the_committed_one(author: Author) -> None:
 @pytest.mark.slow
 def test_new_on_projects_of_the_index(tmp_path: Path) -> None:
     farm = Farm(tmp_path / "home", tmp_path / "work")
-    wanted = {"markupsafe": [], "cffi": ["libffi-dev"], "psycopg2": ["libpq-dev"], "rpds-py": ["cargo-web", "rustc-web"]}
+    rust = ["cargo-web", "rustc-web"]
+    wanted = {"markupsafe": [], "cffi": ["libffi-dev"], "psycopg2": ["libpq-dev"], "rpds-py": rust}
     for name, packages in wanted.items():
         done = farm.run("recipe", "new", name, "--json")
         assert done.code == 0, done.err

@@ -301,7 +301,7 @@ def test_publishes_nothing_of_it(ran: Ran, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("buildfarm-no-such-project", "upstream has no sdist of buildfarm-no-such-project. Is the name right?"),
+        ("buildfarm-no-such-project", "upstream knows no project buildfarm-no-such-project. Is the name right?"),
         ("unsafe", "../../evil"),
     ],
 )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from buildfarm.adapters.host.tools import locked
-from buildfarm.model.errors import FarmError, Unavailable
+from buildfarm.adapters.locked import locked
+from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
 from buildfarm.ports import Progress, Report
 
@@ -25,6 +25,9 @@ PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
 Stanza = Mapping[str, str]
 """What the lists say of one version of a package: field → the first line of its value."""
 
+PATIENCE = 600.0
+"""Seconds in which a program must have fetched what it was asked for."""
+
 _HELPER = "/usr/lib/apt/apt-helper"
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")  # none of apt's own suffixes: name- removes, name=1 chooses
 _FRESH = 24 * 3600.0  # seconds that our lists serve
@@ -32,7 +35,12 @@ _FRESH = 24 * 3600.0  # seconds that our lists serve
 _PRESENT = """libc6 libc6-dev libgcc-s1 libstdc++6 gcc g++ binutils make perl perl-base python3 debconf dpkg adduser ucf
 ca-certificates sensible-utils init-system-helpers tzdata media-types install-info""".split()  # noqa: SIM905 - words
 _STATUS = ("Package", "Version", "Architecture", "Multi-Arch", "Provides")
+_GONE = re.compile(r"404 +Not Found|File not found")
 _URI = re.compile(r"'(?P<uri>[^']+)' (?P<name>[^_ ]+)_(?P<version>[^_ ]+)_\w+\.deb \d+ .*")
+
+
+class Gone(Unavailable):
+    """The mirror has moved on: it no longer has a file that its lists named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,8 @@ class Apt:
     def closure(self, names: tuple[str, ...]) -> tuple[Stanza, ...]:
         """Everything that the packages need, themselves included, by name; the field ``URI`` says where the file is.
 
-        Raises ``Unavailable`` (code ``packages``) in apt's own words for what it cannot give.
+        Raises ``Unavailable`` in apt's own words: code ``packages`` for what it cannot give, ``upstream`` where no
+        mirror answers.
         """
         for name in names:
             if not _NAME.fullmatch(name):
@@ -65,14 +74,25 @@ class Apt:
         return tuple(found[name] for name in sorted(found))
 
     def download(self, uri: str, sha256: str, to: Path) -> None:
-        """Fetch a file by apt's own means: proxies, credentials, certificates. Raises ``Unavailable``."""
+        """Fetch a file by apt's own means: proxies, credentials, certificates.
+
+        Raises ``Unavailable`` (code ``upstream``); ``Gone`` where the mirror answers that it has no such file.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         done = self._apt(_HELPER, "download-file", uri, str(to), f"SHA256:{sha256}")
         if done.returncode:
-            raise _refused(f"apt cannot fetch {uri.rpartition('/')[2]}: {_said(done)}", "Is the network there?")
+            name, said = uri.rpartition("/")[2], _said(done)
+            if _GONE.search(said):
+                advice = "Another list of names is locked anew: add pkg-config to it, which is there in any case."
+                raise Gone(Reason(code="upstream", message=f"the mirror no longer has {name}", advice=advice))
+            raise _unanswered(f"apt cannot fetch {name}: {said}", "Is the network there?")
+
+    def forget(self) -> None:
+        """Ask the mirrors anew next time: what our lists name is no longer there."""
+        (self.home / "updated").unlink(missing_ok=True)
 
     def renew(self) -> None:
-        """Fetch the lists of what there is, unless they were today. Raises ``FarmError`` in apt's own words."""
+        """Fetch the lists of what there is, unless they were today. Raises ``Unavailable`` (code ``upstream``)."""
         self.home.mkdir(parents=True, exist_ok=True)
         with locked(self.home / "lock"):
             self._update()
@@ -86,8 +106,9 @@ class Apt:
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         status.touch()
         done = self._apt("apt-get", "update")
-        if done.returncode:
-            raise FarmError(f"apt-get update failed: {_said(done)}\nhelp: does `apt-get update` work on this machine?")
+        if done.returncode or not any((self.home / "lists").glob("*_Packages*")):
+            message = f"apt cannot renew its lists: {_said(done)}"
+            raise _unanswered(message, "Does `apt-get update` work on this machine?")
         shown = self._apt("apt-cache", "show", "--no-all-versions", *_PRESENT).stdout
         status.write_text("".join(_installed(stanza) for stanza in _stanzas(shown)))
         stamp.touch()
@@ -105,6 +126,7 @@ class Apt:
             "quiet": 2,
             "APT::Sandbox::User": "root",
             "APT::Install-Recommends": "false",
+            "APT::Update::Error-Mode": "any",  # else a mirror that cannot be reached is a warning
             "Acquire::Languages": "none",
             "pkgCacheGen::ForceEssential": "none",
             "Dir::State::Lists": self.home / "lists",
@@ -114,11 +136,18 @@ class Apt:
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         environ = {**self.environ, "LC_ALL": "C"}
         argv = [program, *words, *arguments]
-        return subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+        try:
+            return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise _unanswered(f"{program} did not end in {PATIENCE:.0f} s", "Is the network there?") from error
 
 
 def _refused(message: str, advice: str) -> Unavailable:
     return Unavailable(Reason(code="packages", message=message, advice=advice))
+
+
+def _unanswered(message: str, advice: str) -> Unavailable:
+    return Unavailable(Reason(code="upstream", message=message, advice=advice))
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

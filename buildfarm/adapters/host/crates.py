@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildfarm.adapters.host.apt import PATIENCE
 from buildfarm.adapters.host.prefix import Prefix
+from buildfarm.adapters.local_source import kept
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Reason
@@ -39,9 +41,15 @@ class CargoCrates:
         if not all(self.store.has(each.sha256) for each in crates):
             self.report(Progress(job="", step="crates", message=f"fetching {len(crates)} crates"))
             self._fetch(crates, self.prefix(job))
-        return tuple(Artifact(name=f"{each.name}-{each.version}.tar.gz", size=0, sha256=each.sha256) for each in crates)
+        found = (kept(self.store, f"{each.name}-{each.version}.tar.gz", each.sha256) for each in crates)
+        return tuple(each for each in found if each)
 
     def _fetch(self, crates: tuple[Crate, ...], system: Prefix) -> None:
+        cargo = system.root / "usr/bin/cargo"
+        if not cargo.exists():
+            message = "the system packages bring no usr/bin/cargo, so nothing can fetch crates"
+            advice = "Name the package that has it under system: cargo, or a newer one, cargo-web"
+            raise Unavailable(Reason(code="crates", message=message, advice=advice))
         self.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="fetch.", dir=self.home) as folder:
             project = Path(folder)
@@ -51,15 +59,21 @@ class CargoCrates:
             options = ("--config", str(self.config)) if self.config.is_file() else ()
             path = ":".join((*system.path, self.environ.get("PATH", "")))
             environ = {**self.environ, **system.env, "PATH": path, "CARGO_HOME": str(self.home)}
-            argv = [str(system.root / "usr/bin/cargo"), *options, "fetch"]
-            done = subprocess.run(argv, cwd=project, env=environ, capture_output=True, text=True, check=False)
+            argv = [str(cargo), *options, "fetch"]
+            try:
+                done = subprocess.run(
+                    argv, cwd=project, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+                )
+                said = done.stderr.strip()[-500:]
+            except subprocess.TimeoutExpired:
+                said = f"it did not end in {PATIENCE:.0f} s"
         for crate in crates:
-            self._keep(crate, done.stderr)
+            self._keep(crate, said)
 
     def _keep(self, crate: Crate, said: str) -> None:
         file = next(self.home.glob(f"registry/cache/*/{crate.name}-{crate.version}.crate"), None)
         if file is None:
-            message = f"cargo cannot fetch {crate.name} {crate.version}: {said.strip()[-500:]}"
+            message = f"cargo cannot fetch {crate.name} {crate.version}: {said}"
             raise Unavailable(
                 Reason(code="crates", message=message, advice="Is a registry there (~/.cargo/config.toml)?")
             )

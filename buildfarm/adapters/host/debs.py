@@ -7,6 +7,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -21,19 +22,23 @@ _BEYOND = (2, 99)
 _LIBRARY = re.compile(r".+\.so(\.\d+)*")
 
 
-def members(deb: IO[bytes]) -> Iterator[tuple[PurePosixPath, tarfile.TarInfo, IO[bytes] | None]]:
+@contextmanager
+def members(deb: IO[bytes]) -> Iterator[Iterator[tuple[PurePosixPath, tarfile.TarInfo, IO[bytes] | None]]]:
     """Everything in a package, in its order: where it belongs below the root, the entry, the bytes of a regular file.
 
     ``deb`` is an open file of this machine; the bytes can be read until the next. As on a system of today, what older
-    packages have in ``lib`` is in ``usr/lib``. Raises ``FarmError`` for a file that is no package.
+    packages have in ``lib`` is in ``usr/lib``. Raises ``FarmError`` for a file that is no package, or not a whole one.
     """
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", "-"], stdin=deb, stdout=subprocess.PIPE) as unpacking:
         try:
             with tarfile.open(fileobj=unpacking.stdout, mode="r|") as files:
-                for entry in files:
-                    yield place(entry.name), entry, files.extractfile(entry) if entry.isreg() else None
+                yield ((place(each.name), each, files.extractfile(each) if each.isreg() else None) for each in files)
+            while unpacking.stdout and unpacking.stdout.read(1 << 16):  # what a tar has after its end
+                pass
         except tarfile.TarError as error:
             raise FarmError(f"a package cannot be read: {error}") from error
+    if unpacking.returncode:
+        raise FarmError(f"a package cannot be read: dpkg-deb ended with {unpacking.returncode}")
 
 
 def place(path: str) -> PurePosixPath:
@@ -57,11 +62,8 @@ def floor(deb: IO[bytes]) -> Floor:
 
     (0, 0) where there are none.
     """
-    needs = [
-        _floor(io.BytesIO(content.read()))
-        for path, _, content in members(deb)
-        if content is not None and is_library(path)
-    ]
+    with members(deb) as found:
+        needs = [_floor(io.BytesIO(content.read())) for path, _, content in found if content and is_library(path)]
     return max(needs, default=(0, 0))
 
 

@@ -9,10 +9,7 @@ from buildfarm.adapters.host import apt, headers, tools
 from buildfarm.adapters.host.interpreters import Interpreter
 from buildfarm.model.job import Environment
 from buildfarm.model.outcome import Reason
-from buildfarm.model.target import Target
-
-FLOORS = tuple((2, minor) for minor in (5, 12, 17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41))
-"""The floors of manylinux policies (PEP 600), as glibc versions, in order."""
+from buildfarm.model.target import Target, manylinux
 
 _ARCHES = ("x86_64", "aarch64")
 
@@ -34,7 +31,7 @@ def host_environments(
     starts no program.
     """
     release = _release(system)
-    managers = _managers(system)
+    offered = managers(system)
     environments: list[Environment] = []
     refused: list[Refused] = []
     for interpreter in interpreters:
@@ -49,11 +46,11 @@ def host_environments(
             Environment(
                 name="host",
                 lane=f"linux-{interpreter.arch}-host",
-                target=Target(abi=interpreter.abi, platform=f"manylinux_{floor[0]}_{floor[1]}_{interpreter.arch}"),
+                target=Target(abi=interpreter.abi, platform=manylinux(floor, interpreter.arch)),
                 definition={**built, **python},
                 test_definition={"os": release, **python},
                 compilers=("zig",),
-                system=managers,
+                system=offered,
                 release=release,
             )
         )
@@ -66,11 +63,11 @@ def _unserved(interpreter: Interpreter) -> Reason | None:
         return Reason(code="arch", message=message)
     if "musl" in interpreter.triple or "musl" in interpreter.soabi:
         message = f"{interpreter.executable} is for musl, and without a container only wheels for glibc can be built"
-        return Reason(code="libc", message=message, advice="start a container engine, or install a CPython for glibc")
+        return Reason(code="musl", message=message, advice="start a container engine, or install a CPython for glibc")
     return None
 
 
-def _managers(system: Path) -> tuple[str, ...]:
+def managers(system: Path) -> tuple[str, ...]:
     """The package managers that can give packages without root: apt, where all of it is there."""
     return ("apt",) if all((system / "usr/bin" / program).exists() for program in apt.PROGRAMS) else ()
 

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildfarm.adapters.host.apt import PATIENCE
 from buildfarm.adapters.host.interpreters import Interpreter
-from buildfarm.adapters.host.tools import locked
+from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
 from buildfarm.model.outcome import Reason
 from buildfarm.ports import Progress, Report
@@ -176,7 +177,13 @@ def _download(headers: Headers, scratch: Path, environ: Mapping[str, str]) -> Pa
         (*ours, "download", headers.package),
     ):
         argv = ["apt-get", *options]
-        done = subprocess.run(argv, cwd=scratch, env=environ, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                argv, cwd=scratch, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            said = f"it did not end in {PATIENCE:.0f} s"
+            break
         said = done.stderr.strip() or said
         if archive := next(scratch.glob(f"{headers.package}_*.deb"), None):
             return archive

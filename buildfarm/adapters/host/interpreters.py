@@ -14,7 +14,9 @@ from buildfarm.model.errors import FarmError
 
 OLDEST = (3, 9)
 _NAMES = ("python3", *(f"python3.{minor}{kind}" for minor in range(9, 16) for kind in ("", "t")))
-_OPT = Path("/opt/python")  # where the PyPA's images keep theirs
+PLACES = ("~/.pyenv/versions", "~/.local/share/uv/python", "/opt/python")  # the last is that of the PyPA's images
+"""Folders that hold one folder for each installation, looked into after PATH."""
+
 _SHARED = ("/usr", "/usr/local")  # prefixes that hold more than Python
 
 _Answer = dict[str, Any]  # the JSON object that the probe prints
@@ -23,7 +25,6 @@ _PROBE = """
 import json, os, sys, sysconfig
 get = sysconfig.get_config_var
 include = get("INCLUDEPY")
-stdlib = sysconfig.get_path("stdlib")
 free = "t" if get("Py_GIL_DISABLED") else ""
 print(json.dumps({
     "executable": os.path.realpath(sys.executable),
@@ -36,9 +37,8 @@ print(json.dumps({
     "platform": sysconfig.get_platform(),
     "prefix": sys.base_prefix,
     "include": include if include and os.path.isdir(include) else sysconfig.get_path("include"),
-    "stdlib": stdlib,
+    "stdlib": sysconfig.get_path("stdlib"),
     "library": os.path.join(get("LIBDIR"), get("INSTSONAME")) if get("Py_ENABLE_SHARED") else "",
-    "managed": os.path.exists(os.path.join(stdlib, "EXTERNALLY-MANAGED")),
 }))
 """
 
@@ -47,7 +47,7 @@ print(json.dumps({
 class Interpreter:
     """One CPython. ``abi`` as in build identifiers (``cp313t``); ``triple`` is its GNU host type; paths are absolute.
 
-    ``library`` is its shared libpython, or empty; ``managed`` says that it is a distribution's (PEP 668).
+    ``library`` is its shared libpython, or empty.
     """
 
     executable: str
@@ -60,7 +60,6 @@ class Interpreter:
     include: str
     stdlib: str
     library: str = ""
-    managed: bool = False
 
     @property
     def arch(self) -> str:
@@ -119,8 +118,8 @@ def _on_path(path: str) -> Iterator[Path]:
 
 
 def _elsewhere(home: Path) -> Iterator[Path]:
-    for above, pattern in ((home, ".pyenv/versions/*/bin"), (home, ".local/share/uv/python/*/bin"), (_OPT, "*/bin")):
-        for folder in sorted(above.glob(pattern)):
+    for place in PLACES:
+        for folder in sorted(Path(place.replace("~", str(home), 1)).glob("*/bin")):
             yield from _candidates(folder)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buildfarm.adapters.host import debs
-from buildfarm.adapters.host.apt import Apt, Stanza
+from buildfarm.adapters.host.apt import Apt, Gone, Stanza
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.outcome import Reason
 from buildfarm.model.system import SystemPackage
@@ -17,22 +18,43 @@ from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Progress, Store
 
 _ALWAYS = "pkg-config"  # what asks where a library is, must be there to answer
+_REFUSED = 300.0  # seconds: planning asks several times, and people wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptPackages:
-    """A ``ports.Packages`` for this machine's own release."""
+    """A ``ports.Packages`` for this machine's own release. What apt refuses is ``refused`` for some minutes."""
 
     apt: Apt
     store: Store
+    refused: dict[tuple[str, ...], tuple[Reason, float]] = field(default_factory=dict)
 
     def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
         """See ``ports.Packages``."""
         asked = tuple(sorted(set(names)))
+        refused, until = self.refused.get(asked, (None, 0.0))
+        if refused and time.monotonic() < until:
+            raise Unavailable(refused)
         self.apt.report(Progress(job="", step="packages", message=f"asking apt what {', '.join(asked)} need"))
+        try:
+            return self._current(asked)
+        except Unavailable as unavailable:
+            self.refused[asked] = unavailable.reason, time.monotonic() + _REFUSED
+            raise
+
+    def _current(self, asked: tuple[str, ...]) -> tuple[SystemPackage, ...]:
+        try:
+            return self._fetched(asked)
+        except Gone:  # since our lists were made
+            self.apt.forget()
+            return self._fetched(asked)
+
+    def _fetched(self, asked: tuple[str, ...]) -> tuple[SystemPackage, ...]:
         closure = self.apt.closure((*asked, _ALWAYS))
         linked = _linked(asked, {stanza["Package"]: stanza for stanza in closure})
-        packages = (_package(stanza) for stanza in closure)
+        packages = tuple(_package(stanza) for stanza in closure)
+        for package in packages:
+            self.fetch(package)
         return tuple(replace(each, floor=self._floor(each)) if each.name in linked else each for each in packages)
 
     def fetch(self, package: SystemPackage) -> Artifact:
@@ -51,7 +73,7 @@ class AptPackages:
         return artifact
 
     def _floor(self, package: SystemPackage) -> debs.Floor:
-        with self.store.open(self.fetch(package).sha256) as deb:
+        with self.store.open(package.artifact.sha256) as deb:
             return debs.floor(deb)
 
 

@@ -6,6 +6,7 @@ sandbox. Whatever in it names ``/usr`` is told where it is instead.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import json
@@ -20,14 +21,15 @@ from typing import IO
 
 from buildfarm.adapters.host import debs
 from buildfarm.adapters.host.folder import Folder
-from buildfarm.adapters.host.tools import locked
+from buildfarm.adapters.locked import locked
 from buildfarm.model.canonical import digest, from_plain, to_plain
 from buildfarm.model.system import SeenPackage, SystemPackage
 from buildfarm.ports import Progress, Report, Store
 
-_LAYOUT = "1"  # raised when a prefix is made in another way
+_LAYOUT = "2"  # raised when a prefix is made in another way
 _KEPT = ("usr/include", "usr/lib", "usr/bin", "usr/share")
 _LEFT = tuple(f"usr/share/{name}" for name in ("doc", "man", "info", "locale", "lintian", "bug"))
+_TEXT = ("utf-8", "surrogateescape")
 _NAMES_USR = re.compile(r"/usr(?=/(?:include|lib|share|bin)\b|$)", re.MULTILINE)
 # A program that prints where things are, as it was told when it was compiled.
 _CONFIG = """#!/bin/sh
@@ -88,13 +90,12 @@ def provide(packages: tuple[SystemPackage, ...], arch: str, home: Path, store: S
 def _unpack(packages: Iterable[SystemPackage], aside: Path, root: Path, store: Store) -> tuple[SeenPackage, ...]:
     """Into ``aside``, as it shall be at ``root``."""
     folder = Folder(aside)
-    folder.link(("lib",), "usr/lib")  # relative links of packages that are older than the merge lead here
     licences: dict[str, str] = {}
     libraries: dict[str, dict[str, str]] = {}
     for package in packages:
         libraries[package.name] = {}
-        with store.open(package.artifact.sha256) as deb:
-            for path, entry, content in debs.members(deb):
+        with store.open(package.artifact.sha256) as deb, debs.members(deb) as members:
+            for path, entry, content in members:
                 if path.name == "copyright" and content:
                     licences[path.parent.name] = content.read().decode(errors="replace")
                 elif entry.issym() and path.parent == PurePosixPath("usr/share/doc"):
@@ -118,18 +119,20 @@ def _is_kept(path: PurePosixPath) -> bool:
 def _put(folder: Folder, path: PurePosixPath, entry: TarInfo, content: IO[bytes] | None, root: Path) -> None:
     if content:
         if path.suffix == ".pc":
-            content = io.BytesIO(_NAMES_USR.sub(_in_pkg_config(root), content.read().decode()).encode())
-        elif path.suffix == ".so" and entry.size < 4096:  # a linker script
-            content = io.BytesIO(content.read().replace(b"/usr/lib/", f"{root}/usr/lib/".encode()))
+            content = io.BytesIO(_NAMES_USR.sub(_in_pkg_config(root), content.read().decode(*_TEXT)).encode(*_TEXT))
+        elif path.suffix == ".so" and entry.size < 4096:
+            content = io.BytesIO(_in_linker_script(content.read(), root))
         folder.write(path.parts, content, mtime=entry.mtime, mode=0o755 if entry.mode & 0o100 else 0o644)
-    elif entry.islnk():
-        with (folder.path / debs.place(entry.linkname)).open("rb") as same:
+    elif entry.islnk() and _is_kept(there := debs.place(entry.linkname)):
+        for _, same in folder.matching(tuple(map(glob.escape, there.parts))):  # one, or none: it follows no link
             folder.write(path.parts, same, mtime=entry.mtime, mode=0o755 if entry.mode & 0o100 else 0o644)
     elif entry.issym():
-        there = entry.linkname
-        if there.startswith("/"):
-            there = os.path.relpath(debs.place(there), path.parent)
-        folder.link(path.parts, there)
+        there = debs.place(os.path.normpath(path.parent / entry.linkname))  # refuses what leads out
+        folder.link(path.parts, os.path.relpath(there, path.parent))
+
+
+def _in_linker_script(text: bytes, root: Path) -> bytes:
+    return text if text.startswith(b"\x7fELF") else text.replace(b"/usr/lib/", f"{root}/usr/lib/".encode())
 
 
 def _in_pkg_config(root: Path) -> str:

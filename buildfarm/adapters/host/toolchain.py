@@ -34,16 +34,14 @@ class HostToolchain:
     """Provides for sessions on this machine; what is missing is made when it is first asked for.
 
     ``home`` is the farm's; ``interpreters`` those that environments were made of; ``interpreter`` (3.10 or later) runs
-    our own tools. ``uv`` is the path of its binary, ``uv_arguments`` what ``uv pip install`` needs to know about where
-    packages come from, ``environ`` the variables for programs that fetch something; ``store`` has the files of system
-    packages.
+    our own tools. ``uv`` is the path of its binary, ``environ`` the variables for programs that fetch something;
+    ``store`` has the files of system packages.
     """
 
     home: Path
     interpreters: tuple[Interpreter, ...]
     interpreter: Interpreter
     uv: str
-    uv_arguments: tuple[str, ...]
     environ: Mapping[str, str]
     report: Report
     store: Store
@@ -124,7 +122,6 @@ class HostToolchain:
             self.interpreter,
             self.home / "tools",
             uv=self.uv,
-            uv_arguments=self.uv_arguments,
             environ=self.environ,
             report=self.report,
         )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from buildfarm.adapters.host import process, zigcc
 from buildfarm.adapters.host.interpreters import Interpreter
+from buildfarm.adapters.locked import locked
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError
 from buildfarm.ports import Progress, Report
@@ -25,7 +23,12 @@ PINS = files("buildfarm.adapters.host").joinpath("tools.txt").read_text()
 
 _SIZE = "about 130 MB"
 _NO_BYTES = ("packaging", "pyelftools")  # what they decide, auditwheel's version says
-_ALIASES = {"zig-cc": ("cc",), "zig-c++": ("c++",), "zig-ar": ("ar",), "zig-ranlib": ("ranlib",)}
+_ALIASES = {
+    "zig-cc": ("cc", "gcc", "clang"),
+    "zig-c++": ("c++", "g++", "clang++"),
+    "zig-ar": ("ar",),
+    "zig-ranlib": ("ranlib",),
+}
 _PROGRAMS = {  # name on PATH -> program below the virtual environment, past the scripts that start Python first
     "cmake": "lib/python*/site-packages/cmake/data/bin/cmake",
     "ctest": "lib/python*/site-packages/cmake/data/bin/ctest",
@@ -68,14 +71,13 @@ def install(
     home: Path,
     *,
     uv: str,
-    uv_arguments: tuple[str, ...] = (),
     environ: Mapping[str, str],
     report: Report,
 ) -> Tools:
     """The tools below ``home``, installed there by ``uv`` where they are not yet.
 
-    ``interpreter`` (3.10 or later) runs those that are modules; ``uv_arguments`` (of ``uv pip install``) and
-    ``environ`` say where packages come from. Raises ``FarmError`` with uv's own words.
+    ``interpreter`` (3.10 or later) runs those that are modules; ``environ`` says where packages come from. Raises
+    ``FarmError`` with uv's own words.
     """
     root = _root(interpreter, home)
     complete = root / "complete"
@@ -86,7 +88,7 @@ def install(
                 began = time.monotonic()
                 report(_line(f"installing the tool-chain (once, {_SIZE}) …"))
                 shutil.rmtree(root, ignore_errors=True)  # at its final name: scripts of an environment hold its path
-                _install(interpreter, root, uv, uv_arguments, environ)
+                _install(interpreter, root, uv, environ)
                 _expose_programs(root)
                 _expose_zig(interpreter, root)
                 (root / "empty").mkdir()
@@ -106,24 +108,6 @@ def installed(interpreter: Interpreter, home: Path) -> bool:
     return (_root(interpreter, home) / "complete").exists()
 
 
-@contextmanager
-def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of a file, alone on this machine, threads included. ``waiting`` is called if somebody else has it.
-
-    The file stays: to remove it would let two hold the lock.
-    """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
-
-
 def _root(interpreter: Interpreter, home: Path) -> Path:
     source = Path(zigcc.__file__).read_text(encoding="utf-8")
     return home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
@@ -138,9 +122,7 @@ def _line(message: str) -> Progress:
     return Progress(job="", step="tool-chain", message=message)
 
 
-def _install(
-    interpreter: Interpreter, root: Path, uv: str, uv_arguments: tuple[str, ...], environ: Mapping[str, str]
-) -> None:
+def _install(interpreter: Interpreter, root: Path, uv: str, environ: Mapping[str, str]) -> None:
     root.mkdir(parents=True)
     pins = root / "tools.txt"
     pins.write_text(PINS)
@@ -148,7 +130,7 @@ def _install(
     exactly = ("--no-deps", "--only-binary", ":all:", "--compile-bytecode", "--requirement", str(pins))
     for command in (
         (uv, "venv", "--no-project", "--python", interpreter.executable, str(venv)),
-        (uv, "pip", "install", "--python", str(venv / "bin" / "python"), *uv_arguments, *exactly),
+        (uv, "pip", "install", "--python", str(venv / "bin" / "python"), *exactly),
     ):
         done = process.call(command, environ, str(root))
         if done.exit_code:

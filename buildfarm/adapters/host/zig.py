@@ -18,7 +18,8 @@ from pathlib import Path
 
 from buildfarm.adapters.host import process
 from buildfarm.adapters.host.folder import Folder
-from buildfarm.adapters.host.tools import Tools, locked
+from buildfarm.adapters.host.tools import Tools
+from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
 from buildfarm.model.target import Target
 from buildfarm.ports import Progress, Report
@@ -35,7 +36,7 @@ _COMMANDS = (  # what differs here differs in the runtime that zig builds for it
 _LIBCXX = "build-lib -dynamic -lc++ -fPIC -fstrip -O ReleaseFast -mcpu baseline -j4 probe{extension}"
 _LANGUAGES = {
     "c": ("zig-cc", ".c", "a few seconds"),
-    "c++": ("zig-c++", ".cc", "about a minute: libc++"),
+    "c++": ("zig-c++", ".cc", "a minute or more: libc++"),
 }
 
 

@@ -97,16 +97,16 @@ class SqlClaims:
     def _lease(self, tx: Transaction, row: Row[Any], worker: Worker) -> Lease:
         token, tries = row.token + 1, row.tries + 1
         move(tx, row.id, "queued", "running", worker.name, token=token, tries=tries)
-        until = tx.now + self._term
         tx.connection.execute(
-            insert(t.attempts).values(job=row.id, token=token, worker=worker.name, lease_until=until, started=tx.now)
+            insert(t.attempts).values(
+                job=row.id, token=token, worker=worker.name, lease_until=tx.now + self._term, started=tx.now
+            )
         )
         return Lease(
             job=plain.job(row.spec),
             attempt=tries,
             token=token,
             worker=worker.name,
-            until=until,
             inputs=read_inputs(tx, row.id),
             granted=tuple(row.granted),
         )

@@ -12,21 +12,28 @@ from buildfarm.app.options import (
     JSON,
     OPERANDS,
     TARGETS,
+    examples,
     news_options,
     open_here,
     print_json,
+    readable,
     screen_here,
     settings_of,
     site_options,
 )
 
 if TYPE_CHECKING:
-    from buildfarm.app.recipe_files import Read
     from buildfarm.app.settings import Settings
     from buildfarm.model.job import BuildRequest
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildfarm build markupsafe 'msgpack>=1.1' -j 2",
+        "buildfarm build -r requirements.txt --targets 'cp313-*'",
+        "buildfarm build recipes/ujson.yaml ./my-project",
+    )
+)
 @OPERANDS
 @FILES
 @TARGETS
@@ -61,11 +68,12 @@ def build(
         output.failures(result, site.log, settings, console)
         if not as_json:
             output.result_table(result, Console())
+        output.raised_floors((row.job for row in result.rows), site.farm.environments, console)
         output.where_next(result, settings, console)
     return output.exit_code(result)
 
 
-@click.command()
+@click.command(epilog=examples("buildfarm plan -r requirements.txt", "buildfarm plan recipes --targets 'cp313-*'"))
 @OPERANDS
 @FILES
 @TARGETS
@@ -81,7 +89,7 @@ def plan(
     index: str | None,
     as_json: bool,
 ) -> int:
-    """Show what a build would do, what would wait, and what is left out and why."""
+    """Show what a build would do, and what is left out and why."""
     from rich.console import Console
 
     from buildfarm.app import output
@@ -95,6 +103,7 @@ def plan(
         print_json(output.plan_json(found))
     else:
         output.plan_table(found, Console())
+        output.raised_floors(found.jobs, site.farm.environments, Console())
     named = {job.project for job in found.jobs} | {goal.project for goal in found.goals}
     return 0 if {recipe.name for recipe in request.recipes} <= named else 1
 
@@ -105,11 +114,7 @@ def _request(
     from buildfarm.app.operands import read_operands
     from buildfarm.model.job import BuildRequest
 
-    found: Read = read_operands(operands, files, settings.recipes)
-    if found.messages:
-        click.echo(found.messages, err=True)
-    if found.failed:
-        raise click.exceptions.Exit(2)
-    if not found.recipes:
+    recipes = readable(read_operands(operands, files, settings.recipes))
+    if not recipes:
         raise click.UsageError("nothing to build: name a recipe, a requirement, a path, or -r FILE")
-    return BuildRequest(recipes=found.recipes, targets=targets or ("*",), index=settings.index)
+    return BuildRequest(recipes=recipes, targets=targets or ("*",), index=settings.index)

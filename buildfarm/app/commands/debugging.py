@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from buildfarm.app.options import JSON, open_here, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, examples, log_to, open_here, print_json, settings_of, site_options
 
 if TYPE_CHECKING:
     from buildfarm.model.errors import StepFailed
     from buildfarm.ports import Session
 
 
-@click.command()
+@click.command(epilog=examples("buildfarm debug ujson", "buildfarm debug 3f9a --command 'ls -l build'"))
 @click.argument("job", metavar="JOB|PROJECT")
 @click.option("--command", metavar="COMMAND", help="Run this line there instead of a shell.")
 @site_options
 @click.pass_obj
 def debug(options: dict[str, str], job: str, command: str | None) -> int:
-    """Open a shell in the session of a failed job, at the command that failed.
+    """Open a shell in the session of a failed job.
 
-    The attempt is made again, from the same inputs and in the same sandbox, up to its end. JOB is the beginning of a
-    key, or a project's name. When you leave, the session is gone; the ledger knows nothing of it.
+    At the command that failed: the attempt is made again, from the same inputs and in the same sandbox, up to its end.
+    JOB is the beginning of a key, or a project's name. When you leave, the session is gone; the ledger knows nothing of
+    it.
     """
     import os
 
     from buildfarm.app import debug as again
+    from buildfarm.app.harmless import harmless_lines
     from buildfarm.app.overview import title
     from buildfarm.model.session import Command
 
@@ -35,9 +38,8 @@ def debug(options: dict[str, str], job: str, command: str | None) -> int:
     def visit(session: Session, failed: StepFailed | None) -> None:
         nonlocal code
         last = again.last_command(session)
-        click.secho(
-            f"\n{failed}" if failed else "\nIt did not fail this time.", fg="red" if failed else "green", err=True
-        )
+        said, colour = (harmless_lines(str(failed)), "red") if failed else ("It did not fail this time.", "green")
+        click.secho(f"\n{said}", fg=colour, err=True)
         click.echo(f"The last command, in {last.cwd}:\n  $ {again.as_line(last)}", err=True)
         if command is None:
             click.echo(
@@ -66,18 +68,21 @@ def reproduce(options: dict[str, str], job: str, as_json: bool) -> int:
     it ended as recorded, a wheel with the same bytes; 1: it did not. JOB is the beginning of a key, or a project.
     """
     from buildfarm.app import debug as again
+    from buildfarm.app.harmless import harmless_lines
 
     settings = settings_of(options)
     with open_here(settings) as site:
         row = again.find(site, job)
         line = again.call(settings, "reproduce", row.job.key)
         click.echo(f"$ {line}", err=True)
-        now = again.repeat(site, row, site.runner, lambda chunk: click.echo(chunk, nl=False, err=True))
+        sink = log_to(sys.stderr)
+        now = again.repeat(site, row, site.runner, sink)
+        sink(b"\n")
         found = again.compare(row.outcome, now, site.farm.store)
     if as_json:
         print_json(again.comparison_json(row, now, found, line))
     else:
-        click.echo(found.sentence)
+        click.echo(harmless_lines(found.sentence))
         for each in found.differs:
-            click.echo(f"  differs: {each}")
+            click.echo(harmless_lines(f"  differs: {each}"))
     return 0 if found.same else 1

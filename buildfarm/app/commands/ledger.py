@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from buildfarm.app.options import JSON, open_here, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, log_to, open_here, print_json, settings_of, site_options
 
 
 @click.command()
@@ -31,19 +33,23 @@ def status(options: dict[str, str], as_json: bool) -> int:
 @site_options
 @click.pass_obj
 def logs(options: dict[str, str], job: str, as_json: bool) -> int:
-    """Print the log of a job's last attempt; JOB is the beginning of its key, or a project's name."""
+    """Print the log of a job's last attempt.
+
+    JOB is the beginning of its key, or a project's name.
+    """
     from buildfarm.app import overview
+    from buildfarm.farm.find import find_jobs
 
     with open_here(settings_of(options)) as site:
-        rows = [row for row in overview.find_jobs(site, job) if row.log]
+        rows = [row for row in find_jobs(site.farm, job) if row.log]
         if as_json:
             print_json({"logs": [overview.log_json(site, row) for row in rows]})
-            return 0 if rows else 1
-        for row in rows:
-            click.echo(f"== {overview.title(row)} ({site.log.where(row.log)})", err=True)
-            click.echo(site.log.read(row.log).decode("utf-8", "replace"), nl=False)
+        else:
+            for row in rows:
+                click.echo(f"== {overview.title(row)} ({site.log.where(row.log)})", err=True)
+                log_to(sys.stdout)(site.log.read(row.log).removesuffix(b"\n") + b"\n")
     if not rows:
-        click.echo(f"no attempt of {job!r} is known; `buildfarm status` lists every job with its key", err=True)
+        click.echo(f"nothing of {job!r} was run yet; `buildfarm build` runs it", err=True)
     return 0 if rows else 1
 
 
@@ -52,15 +58,19 @@ def logs(options: dict[str, str], job: str, as_json: bool) -> int:
 @site_options
 @click.pass_obj
 def cancel(options: dict[str, str], job: str) -> int:
-    """Cancel unfinished jobs; JOB is the beginning of a key, or a project's name. A new build asks for them again."""
+    """Cancel unfinished jobs.
+
+    JOB is the beginning of a key, or a project's name. A new build asks for them again.
+    """
     from buildfarm.app import overview
+    from buildfarm.farm.find import find_jobs
 
     with open_here(settings_of(options)) as site:
-        rows = [row for row in overview.find_jobs(site, job) if site.farm.jobs.cancel(row.job.key, "local")]
+        rows = [row for row in find_jobs(site.farm, job) if site.farm.jobs.cancel(row.job.key, "local")]
     for row in rows:
         click.echo(f"cancelled {overview.title(row)}", err=True)
     if not rows:
-        click.echo(f"no unfinished job of {job!r} is known; `buildfarm status` lists every job with its key", err=True)
+        click.echo(f"every job of {job!r} has ended already", err=True)
     return 0 if rows else 1
 
 
@@ -69,8 +79,8 @@ def cancel(options: dict[str, str], job: str) -> int:
 @JSON
 @site_options
 @click.pass_obj
-def why(options: dict[str, str], wheel: str, as_json: bool) -> int:
-    """Print every input of a wheel, what tested it, and where it went."""
+def why(options: dict[str, str], wheel: str, as_json: bool) -> None:
+    """Print every input of a wheel, its tests, and where it went."""
     from rich.console import Console
 
     from buildfarm.app import overview
@@ -83,6 +93,3 @@ def why(options: dict[str, str], wheel: str, as_json: bool) -> int:
         else:
             for story in stories:
                 overview.story_text(site, story, Console())
-    if not stories:
-        click.echo(f"the ledger knows no wheel {wheel!r}; `buildfarm status` lists what it knows", err=True)
-    return 0 if stories else 1

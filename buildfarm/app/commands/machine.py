@@ -6,12 +6,12 @@ import os
 
 import click
 
-from buildfarm.app.options import JSON, print_json, screen_here, settings_of, site_options
+from buildfarm.app.options import JSON, PORT, print_json, screen_here, settings_of, site_options
 
 
 @click.command()
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS")
-@click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535))
 @site_options
 @click.pass_obj
 def serve(options: dict[str, str], bind: str, port: int) -> int:
@@ -20,7 +20,7 @@ def serve(options: dict[str, str], bind: str, port: int) -> int:
 
     settings = settings_of(options)
     try:
-        run(settings.home / "index", bind=bind, port=port, report=lambda line: click.echo(line, err=True))
+        run(settings.tree, bind=bind, port=port, report=lambda line: click.echo(line, err=True))
     except KeyboardInterrupt:  # its ordinary end
         return 130
     return 0
@@ -36,7 +36,10 @@ def config() -> None:
 @site_options
 @click.pass_obj
 def show(options: dict[str, str], as_json: bool) -> int:
-    """Show every setting and where its value came from, the parts of the home, and what pip is configured to."""
+    """Show every setting and where its value came from.
+
+    The parts of the home too, and what pip is configured to.
+    """
     from rich.console import Console
 
     from buildfarm.app import configuration
@@ -55,12 +58,10 @@ def show(options: dict[str, str], as_json: bool) -> int:
 @site_options
 @click.pass_obj
 def doctor(options: dict[str, str], fix: bool, as_json: bool) -> int:
-    r"""Say what this machine can build, what is missing, and the command that brings it.
+    """Say what this machine can build, and what is missing.
 
-    Takes at most five seconds, and changes nothing without --fix.
-
-    \b
-    Exit code 0: something can be built; 1: nothing can; 3: the farm is broken.
+    With the command that brings what is missing. Takes at most five seconds, and changes nothing without --fix. Exit
+    code 0: something can be built; 1: nothing can; 3: the farm is broken.
     """
     from rich.console import Console
 

@@ -7,15 +7,15 @@ import sys
 import click
 
 from buildfarm.app.commands.authoring import fmt, new, pin, schema
-from buildfarm.app.options import print_json
+from buildfarm.app.options import examples, print_json
 
 
 @click.group()
 def recipe() -> None:
-    """Work on recipe files."""
+    """Write, check and pin recipe files."""
 
 
-@recipe.command()
+@recipe.command(epilog=examples("buildfarm recipe check recipes", "buildfarm recipe check --strict recipes/ujson.yaml"))
 @click.argument("paths", nargs=-1, required=True, metavar="RECIPE|FOLDER|-...")
 @click.option(
     "--format",
@@ -27,10 +27,10 @@ def recipe() -> None:
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--strict", is_flag=True, help="Demand versions, hashes and reasons too, and let warnings fail.")
 def check(paths: tuple[str, ...], form: str, strict: bool) -> int:
-    """Check recipe files: every error of every file, with its place and what to do.
+    """Tell every error of every recipe file.
 
-    Takes recipe files, folders of them, requirements files, and - for a recipe on stdin. Exit code 2 if anything is
-    wrong; with --strict warnings count too.
+    Each with its place and what to do. Takes recipe files, folders of them, requirements files, and - for a recipe on
+    stdin. Exit code 2 if anything is wrong; with --strict warnings count too.
     """
     from buildfarm.app.checking import check_paths, summary
 

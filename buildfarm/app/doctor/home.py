@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from buildfarm.adapters.host.disk import RESERVE
 from buildfarm.adapters.sql.migrations import MIGRATIONS
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import FIX, Check, State
+from buildfarm.model.recipe import GIB
+from buildfarm.model.size import size
 
-_GIB = 1 << 30
-_LITTLE, _ENOUGH = _GIB // 2, 5 * _GIB  # bytes: tools and caches take one, each job up to some
+_ENOUGH = 5 * GIB  # tools and caches take one, each job up to some
 _FEW = 50_000  # inodes: tools take ten thousand
 
 
@@ -36,7 +38,7 @@ def look(patient: Patient) -> Iterator[Check]:
         yield Check(name="home", state=State.NOTE, message=f"{home} ({origin}): the first build makes it", fix=FIX)
     yield _space(there)
     yield _inodes(there)
-    yield _ledger(home / "ledger.db")
+    yield _ledger(patient.settings.ledger)
 
 
 def _file_system(home: Path) -> Check:
@@ -69,8 +71,8 @@ def _lock(file: Path) -> None:
 
 def _space(place: Path) -> Check:
     free = shutil.disk_usage(place).free
-    message = f"{free / _GIB:.1f} GiB free"
-    if free < _LITTLE:
+    message = f"{size(free)} free"
+    if free < RESERVE:
         return Check(name="space", state=State.BROKEN, message=f"{message}: nothing can be built; free some")
     if free < _ENOUGH:
         return Check(name="space", state=State.WARNING, message=f"{message}: large projects need more")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from buildfarm.adapters.pip_config import PipConfig, bare, redacted
+from buildfarm.adapters.pip_config import PipConfig, bare
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import Check, State
-from buildfarm.app.wiring import pip_config
+from buildfarm.app.fetching import pip_config
+from buildfarm.model.url import redacted
 from buildfarm.ports import local_path
 
 _PROJECT = "ziglang"  # our own tool-chain asks for it

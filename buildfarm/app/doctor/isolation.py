@@ -9,11 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 from buildfarm.adapters.host import bubblewrap, cgroup
-from buildfarm.adapters.pip_config import redacted
 from buildfarm.app.doctor.patient import Patient, read, said
 from buildfarm.app.doctor.report import FIX, Check, State
+from buildfarm.model.url import redacted
 
 _HELD = {"memory": "memory", "pids": "processes", "cpu": "parts of a CPU", "": "processor time, disk"}
+_NEEDED = "needed by recipes with services, which this version does not run yet"
 _OPEN = "builds run, but reach the network and your files"
 _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and what allows them
     "kernel.unprivileged_userns_clone": ("0", "1"),
@@ -71,9 +72,9 @@ def _engine(patient: Patient) -> Check:
     docker = patient.program("docker")
     at = patient.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if docker is None:
-        message = "no container engine; nothing needs one"
+        message = f"no container engine; {_NEEDED}"
     elif not at.startswith("unix://"):
-        message = f"{docker}, for {redacted(at)}; nothing needs it"
+        message = f"{docker}, for {redacted(at)}; {_NEEDED}"
     else:
         with closing(socket.socket(socket.AF_UNIX)) as client:
             client.settimeout(1.0)
@@ -82,5 +83,5 @@ def _engine(patient: Patient) -> Check:
                 answer = "answers"
             except OSError as error:
                 answer = f"does not answer ({error.strerror or error})"
-        message = f"{docker}, {at} {answer}; nothing needs it"
+        message = f"{docker}, {at} {answer}; {_NEEDED}"
     return Check(name="containers", state=State.NOTE, message=message)

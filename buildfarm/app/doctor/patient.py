@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from buildfarm.adapters.host.apt import PROGRAMS
+from buildfarm.adapters.host.environments import managers
 from buildfarm.app.doctor.report import APT
 from buildfarm.app.settings import Settings
 from buildfarm.app.wiring import Machine, look
@@ -21,16 +21,20 @@ _TIMEOUT = 3.0  # seconds in which a program must answer
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """A machine; ``environ`` are the environment variables of the call. Nothing here changes anything of it."""
+    """A machine; ``environ`` are the environment variables of the call, ``system`` is its root folder.
+
+    Nothing here changes anything of it.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
+    system: Path = Path("/")
 
     @cached_property
     def machine(self) -> Machine:
         """Its interpreters; their answers are kept in the home if there is one."""
         if self.settings.home.is_dir():
-            return look(self.settings, self.environ, self.settings.home / "cache" / "interpreters.json")
+            return look(self.settings, self.environ, self.settings.answers)
         with tempfile.TemporaryDirectory() as folder:
             return look(self.settings, self.environ, Path(folder, "interpreters.json"))
 
@@ -46,7 +50,7 @@ class Patient:
     @property
     def has_apt(self) -> bool:
         """Whether packages of the system can be had from apt."""
-        return all(map(self.program, PROGRAMS))
+        return "apt" in managers(self.system)
 
     def package(self, name: str) -> str:
         """The command that installs a package of the system; empty where we do not know it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from buildfarm.adapters.host import headers, tools
 from buildfarm.adapters.host.environments import Refused
-from buildfarm.adapters.host.interpreters import Interpreter
+from buildfarm.adapters.host.interpreters import PLACES, Interpreter
 from buildfarm.adapters.host.toolchain import HostToolchain
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import APT, FIX, Check, State
@@ -24,13 +24,15 @@ def look(patient: Patient) -> Iterator[Check]:
     able = {each.target.abi for each in machine.environments}
     yield from (_refused(each) for each in machine.refused)
     if not able:
-        message = "no CPython 3.9 or newer that can be built for, on PATH or where pyenv and uv keep theirs"
+        message = f"no CPython 3.9 or newer that can be built for, on PATH or in {', '.join(PLACES)}"
         fix = patient.package("python3-venv")
         yield Check(name="targets", state=State.MISSING, message=message, fix=fix, root=bool(fix), vital=True)
         return
     toolchain = toolchain_of(patient.settings, patient.environ, machine, no_report)
     yield from (_interpreter(each, toolchain) for each in machine.interpreters if each.abi in able)
     yield _targets(patient)
+    message = f"looked for on PATH, then in {', '.join(PLACES)}; to have another, put its folder on PATH"
+    yield Check(name="more Pythons", state=State.NOTE, message=message)
     yield _tools(toolchain)
     for target in {each.target.platform: each.target for each in machine.environments}.values():
         cold = [each.upper() for each in ("c", "c++") if each not in toolchain.warmed(target)]

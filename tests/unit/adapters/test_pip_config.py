@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pip._internal.models.index import PyPI
 
-from buildfarm.adapters.pip_config import PipConfig, read, redacted
+from buildfarm.adapters.pip_config import PipConfig, read
 from buildfarm.model.errors import FarmError
+from buildfarm.model.url import redacted
 
 
 def write(path: Path, text: str) -> Path:

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from buildfarm.adapters.sdists import sdist_version
 from buildfarm.app.checking import check_paths, summary
+from buildfarm.app.commands.authoring import schema
 from buildfarm.app.commands.recipes import check
 from buildfarm.app.operands import read_operands
+from buildfarm.model.errors import RecipeError, Unavailable
+from buildfarm.model.session import ARCHIVES
+from buildfarm.steps.archive import entries
 
 HASH = "sha256:" + "ab" * 32
 PINNED = f'name: {{}}\nversions: ["1.0"]\nsource: {{{{sdist: {{{{"1.0": "{HASH}"}}}}}}}}\n'
@@ -50,6 +55,17 @@ def test_a_path_that_holds_no_recipe_is_an_error(folder: Path) -> None:
     assert codes("empty") == ["file"]
     assert run("empty").return_value == 2
     assert "absent.yaml: error[file]: does not exist" in run("absent.yaml").stdout
+
+
+@pytest.mark.parametrize("suffix", ARCHIVES)
+def test_every_archive_that_can_be_unpacked_may_be_a_local_source(folder: Path, suffix: str) -> None:
+    write(folder / f"six-1.0{suffix}", "")
+    write(folder / "six.yaml", f"name: six\nsource: {{path: six-1.0{suffix}}}\n")
+    assert codes("six.yaml") == []
+    (recipe,) = read_operands((f"six-1.0{suffix}",), (), folder).recipes
+    assert (recipe.name, sdist_version(f"six-1.0{suffix}", "six")) == ("six", "1.0")
+    with pytest.raises(Unavailable, match="is damaged"):
+        list(entries(f"six-1.0{suffix}", io.BytesIO(b"no archive")))
 
 
 def test_a_folder_named_like_a_recipe_is_a_folder(folder: Path) -> None:
@@ -152,3 +168,13 @@ def test_json_and_sarif_are_one_document_on_stdout(folder: Path) -> None:
         json.loads(run(write(folder / "fine.yaml", "name: six\n"), "--format", "sarif").stdout)["runs"][0]["results"]
         == []
     )
+
+
+def test_a_schema_that_cannot_be_written_is_said_in_a_sentence(folder: Path) -> None:
+    write(folder / "file", "")
+    for output in ("file/schema.json", "."):
+        done = CliRunner().invoke(schema, ["-o", output], standalone_mode=False)
+        assert isinstance(done.exception, RecipeError)
+        assert "cannot be written: " in str(done.exception)
+    assert CliRunner().invoke(schema, ["-o", "new/schema.json"], standalone_mode=False).exit_code == 0
+    assert json.loads((folder / "new/schema.json").read_text())["type"] == "object"

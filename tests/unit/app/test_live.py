@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from buildfarm.adapters.memory import MemoryLog
+from buildfarm.app.harmless import shown
 from buildfarm.app.live import Live, duration
-from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog, Verbose, screen_for, shown
+from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog, Verbose, screen_for
 from buildfarm.model.job import BuildJob, Environment, Job, Lease, SourcePin, Worker
 from buildfarm.model.outcome import Cancelled, Failed, HandedBack, Lost, Outcome, Reason, Step, Tested, Wanting
 from buildfarm.model.target import Target
@@ -46,7 +47,7 @@ class Latin(Terminal):
 
 def lease(number: int = 0, project: str = "demo") -> Lease:
     job: Job = replace(BUILD, project=project, version=f"1.{number}")
-    return Lease(job=job, attempt=1, token=number, worker="w", until=0.0)
+    return Lease(job=job, attempt=1, token=number, worker="w")
 
 
 def live(width: int = 100, height: int = 30, file: io.StringIO | None = None) -> Live:

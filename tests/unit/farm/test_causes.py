@@ -12,7 +12,7 @@ import pytest
 
 from buildfarm.farm.prepare import _for_an_extra
 from buildfarm.model.errors import FarmError
-from buildfarm.model.recipe import Recipe, SdistSource
+from buildfarm.model.recipe import Recipe, SdistSource, Test
 from buildfarm.model.session import Command
 from tests.unit.farm.test_memory_story import DEMO, Farm, Machine, environment, sdist, wheel
 
@@ -115,3 +115,24 @@ def test_what_a_build_swallowed_is_quoted_when_its_wheel_fails() -> None:
     assert (failed.step, failed.reason.code) == ("verify", "lost-extensions")
     assert failed.reason.lines[0] == "x.c:1:10: fatal error: 'yaml.h' file not found"
     assert "system: {apt: [libyaml-dev]}" in failed.reason.advice
+
+
+@pytest.mark.parametrize(
+    ("test", "code"),
+    [
+        (Test(run=("python -m unittest",), sources=("x.py",)), "no-tests"),
+        (Test(run=("python -m unittest",), sources=("tests",)), "no-sources"),
+        (Test(run=("python -m unittest",), sources=("x.py",), folder="tests"), "no-sources"),
+    ],
+)
+def test_a_test_that_proves_nothing_is_no_test(test: Test, code: str) -> None:
+    class Empty(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            code, output = super().__call__(command, files)
+            return code, output + (b"Ran 0 tests in 0.000s\n\nOK\n" if "unittest" in command.what else b"")
+
+    farm = Farm(Empty(lambda _: wheel("demo", "1.0")))
+    ticked = farm.build(replace(DEMO, tests=(test,)))
+    assert (farm.failure().step, farm.failure().reason.code) == ("test", code)
+    assert ticked.judgements[0].withheld
+    assert not farm.page()

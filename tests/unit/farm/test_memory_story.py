@@ -25,12 +25,15 @@ from buildfarm.adapters.memory import (
     MemoryTree,
 )
 from buildfarm.adapters.memory_runner import MemoryRunner
+from buildfarm.adapters.sql.database import never_crash
 from buildfarm.adapters.sql.learning import SqlLearning
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.find import find_jobs
 from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.why import why
 from buildfarm.farm.work import Workplace, work_one
+from buildfarm.model.errors import RecipeError
 from buildfarm.model.job import BuildJob, BuildRequest, Environment, Worker
 from buildfarm.model.outcome import Failed
 from buildfarm.model.recipe import (
@@ -380,6 +383,26 @@ def test_a_request_that_somebody_else_closed_still_has_its_end() -> None:
     assert tick(farm.coordinator, mine)[mine.id].done
 
 
+def test_what_is_published_for_another_request_is_told_so() -> None:
+    farm = Farm(Machine(lambda request: wheel("demo", "1.0")))
+    told: list[str] = []
+
+    class Dead(BaseException):
+        pass
+
+    def crash(point: str) -> None:
+        if point == "want:after":
+            raise Dead
+
+    farm.ledger.database._crash = crash
+    with pytest.raises(Dead):
+        farm.build(DEMO)
+    farm.ledger.database._crash = never_crash
+    farm.coordinator = replace(farm.coordinator, report=lambda progress: told.append(progress.message))
+    farm.build(Recipe(name="other", versions=("1.0",)))
+    assert "published on main, for another request" in told
+
+
 def test_a_request_goes_on_when_its_environment_was_replaced() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     tick(farm.coordinator, submit(farm.coordinator, BuildRequest(recipes=(DEMO,))))  # queued, and then interrupted
@@ -413,13 +436,29 @@ def test_why_tells_every_input() -> None:
     assert len(story.tests) == 1
 
 
-@pytest.mark.parametrize("name", ["nothing", "demo==9"])
-def test_what_upstream_does_not_have_is_left_out_with_the_reason(name: str) -> None:
+def test_what_is_asked_for_is_found_by_name_and_by_four_digits_or_refused() -> None:
+    farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    build, test = find_jobs(farm.coordinator, "demo")
+    for row in (build, test):
+        assert find_jobs(farm.coordinator, row.job.key[:4]) == (row,)
+    assert why(farm.coordinator, build.job.key[:4]) == why(farm.coordinator, "demo")
+    for wanted in ("", build.job.key[:3], "nobody"):
+        for ask in (find_jobs, why):
+            with pytest.raises(RecipeError, match=f"of '{wanted}' is known; `buildfarm status` lists"):
+                ask(farm.coordinator, wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nothing", "upstream knows no project nothing. Is"), ("demo==9", "no sdist of demo 9. It has 1.0.")],
+)
+def test_what_upstream_does_not_have_is_left_out_with_the_reason(name: str, reason: str) -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     project, _, version = name.partition("==")
     ticked = farm.build(Recipe(name=project, versions=(version,) if version else Recipe(name="x").versions))
     assert [out.target for out in ticked.plan.left_out] == ["*"]
-    assert "upstream has no sdist" in ticked.plan.left_out[0].reason
+    assert reason in ticked.plan.left_out[0].reason
 
 
 def test_editing_requirements_of_the_build_locks_again() -> None:

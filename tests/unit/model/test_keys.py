@@ -184,6 +184,7 @@ IN_THE_TEST_KEY: dict[str, list[object]] = {
     "environment": [replace(ENVIRONMENT, test_definition={"os": "linux"})],
     "tests": [(), (Test(imports=("demo",)),), (replace(AUTO_IMPORTS, requires=("pytest",)),)],
     "index": ["company/base"],
+    "patches": [(Patch(file="fix.patch", sha256="c" * 64),)],
     "source": [SOURCE],
     "generation": [2],
 }

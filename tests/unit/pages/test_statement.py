@@ -82,5 +82,7 @@ def test_a_relaxed_rule_is_there_with_its_reason() -> None:
 def test_it_tells_no_secret_and_no_path_of_a_machine() -> None:
     assert b"secret" not in statement(WHEEL, BUILD, "1.0")
     assert b"https://example.org/six-1.tar.gz" in statement(WHEEL, BUILD, "1.0")
+    commit = replace(JOB, source=replace(JOB.source, origin=f"git+https://me:secret@example.org/six@{'1' * 40}"))
+    assert f'"git+https://example.org/six@{"1" * 40}"' in statement(WHEEL, replace(BUILD, job=commit), "1.0").decode()
     local = replace(JOB, source=replace(JOB.source, origin="/home/me/six"))
     assert b"/home/me" not in statement(WHEEL, replace(BUILD, job=local), "1.0")

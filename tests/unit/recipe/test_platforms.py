@@ -57,6 +57,12 @@ def test_globs_that_match_no_identifier(glob: str) -> None:
         identifier_glob(glob)
 
 
+def test_an_interpreter_alone_gets_its_glob() -> None:
+    with pytest.raises(Wrong) as raised:
+        identifier_glob("cp313t")
+    assert raised.value.advice == "did you mean 'cp313t-*'?"
+
+
 def test_every_platform_makes_a_target() -> None:
     assert len(set(PLATFORMS)) == len(PLATFORMS)
     for platform in PLATFORMS:

@@ -87,6 +87,23 @@ def test_what_is_refused(line: str, code: str, span: Span) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "help_"),
+    [
+        ("six=>2", "did you mean 'six>=2'?"),
+        ("six 2", "did you mean 'six==2'?"),
+        ("git+https://example.invalid/six@main#egg=six", "source: {git: https://example.invalid/six, commit: …}"),
+        ("git+ssh://git@example.invalid/six", "source: {git: ssh://"),
+        ("six @ git+https://example.invalid/six", "source: {git: https://example.invalid/six, commit: …}"),
+        ("--no-binary :all:", "that is what buildfarm does anyway: leave it out"),
+        ("--no-binary=:all:", "that is what buildfarm does anyway: leave it out"),
+    ],
+)
+def test_what_to_write_instead(line: str, help_: str) -> None:
+    (found,) = parse(line).diagnostics
+    assert help_ in found.help
+
+
+@pytest.mark.parametrize(
     ("line", "code"),
     [
         ("six; sys_platform == 'win32'", "marker"),

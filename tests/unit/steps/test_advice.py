@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from buildfarm.model.job import BuildPart
 from buildfarm.model.outcome import Step
+from buildfarm.model.recipe import Build, Requires, System
 from buildfarm.recipe.parse import parse_recipe
 from buildfarm.steps import advice
 from buildfarm.steps.advice import advise
@@ -22,6 +24,8 @@ SAID = {
     "/usr/bin/ld: cannot find -lpq": "system: {apt: [libpq-dev]}",
     'error: unable to find dynamic system library "yaml" using strategy': "system: {apt: [libyaml-dev]}",
     "sh: 1: swig: not found": "system: {apt: [swig]}",
+    "make: swig: No such file or directory": "system: {apt: [swig]}",
+    "make[1]: unheard: No such file or directory": "unheard is a program that the session does not have",
     "sh: 1: gfortran: not found": "system: {apt: [gfortran]}",
     "Error: pg_config executable not found.": "system: {apt: [libpq-dev]}",
     "sh: 1: unheard: not found": "unheard is a program that the session does not have",
@@ -36,7 +40,10 @@ SAID = {
     "SyntaxError: Missing parentheses in call to 'print'": "written for Python 2",
     "x.c:1:1: error: call to undeclared function 'f' [-Wimplicit-function-declaration]": "-Wno-error=implicit-function",
     "x.c:1:1: error: '__builtin_ia32_crc32qi' needs target feature crc32": 'CFLAGS: "-mcrc32"',
-    "error: can't find Rust compiler": "system: {apt: [rustc-web, cargo-web]}",
+    "error: can't find Rust compiler": "system: {apt: [cargo-web, rustc-web]}",
+    "Rust not found, installing into a temporary directory": "system: {apt: [cargo-web, rustc-web]}",
+    "sh: 1: cargo: not found": "system: {apt: [cargo-web, rustc-web]}",
+    "Cargo, the Rust package manager, is not installed or is not on PATH.": "system: {apt: [cargo-web, rustc-web]}",
     "urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>": "a session has no network",
     "OSError: [Errno 28] No space left on device": "limits: {disk: 20GiB}",
     "Killed": "limits: {memory: 8GiB}",
@@ -49,7 +56,16 @@ SAID_BY_TESTS = {
     "E   socket.gaierror: [Errno -3] Temporary failure in name resolution": "--deselect",
     "could not run 'x': was killed by signal 4": "-mno-avx512f",
     "could not run 'x': was killed by signal 9": "limits: {memory: 8GiB}",
+    "ImportError: x.so: undefined symbol: _Unwind_GetIP": 'build: {env: {LDFLAGS: "-lgcc_s"}}',
     "ImportError: x.so: undefined symbol: nowhere": "nothing that it is linked with defines it",
+}
+NOTHING_TO_ADD = {
+    "written for Python 2",
+    "a session has no network",
+    "data/a.txt to its `sources`",
+    "services: {db: {image: …}}",
+    "--deselect",
+    "nothing that it is linked with defines it",
 }
 CASES = [(Step.BUILD, *each) for each in SAID.items()] + [(Step.TEST, *each) for each in SAID_BY_TESTS.items()]
 
@@ -62,10 +78,13 @@ def test_what_to_do(step: Step, line: str, told: str) -> None:
 
 @pytest.mark.parametrize(("step", "line", "told"), CASES, ids=lambda part: str(part)[:60])
 def test_what_is_to_be_added_is_what_a_recipe_can_say(step: Step, line: str, told: str) -> None:
-    for sentence in advise([line], step):
-        for added in re.findall(r"`((?:build|system|limits|targets): [^`…]*)`", sentence):
-            parsed = parse_recipe(f"name: demo\nversions: ['1.0']\n{added}\n", file="demo.yaml", folder="/")
-            assert parsed.diagnostics == ()
+    (sentence,) = advise([line], step)
+    written = re.findall(r"`((?:build|system|limits|targets|requires|sources): [^`…]*)`", sentence)
+    assert bool(written) is (told not in NOTHING_TO_ADD)
+    for added in written:
+        key = f"tests: [{{run: ['true'], {added}}}]" if added.startswith(("requires", "sources")) else added
+        parsed = parse_recipe(f"name: demo\nversions: ['1.0']\n{key}\n", file="demo.yaml", folder="/")
+        assert parsed.diagnostics == ()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +93,41 @@ def test_what_is_to_be_added_is_what_a_recipe_can_say(step: Step, line: str, tol
 def test_every_row_has_a_case(rows: tuple[advice._Row, ...], said: dict[str, str]) -> None:
     for row in rows:
         assert any(re.search(row.said, line) for line in said), row.said
+
+
+SYSTEM = BuildPart(system=System(apt=("libldap2-dev",), dnf=("openldap-devel",)))
+BUILD = BuildPart(build=Build(requires=Requires(add=("six", "cython>=3")), env={"CFLAGS": "-O1"}, before=("make x",)))
+REMOVING = BuildPart(build=Build(requires=Requires(remove=("cython",))))
+
+
+@pytest.mark.parametrize(
+    ("part", "line", "told"),
+    [
+        (
+            SYSTEM,
+            "x.c:1:10: fatal error: 'sasl/sasl.h' file not found",
+            "write `system: {apt: [libldap2-dev, libsasl2-dev], dnf: [openldap-devel]}`",
+        ),
+        (
+            BUILD,
+            "x.pyx:2:25: undeclared name not builtin: long",
+            'write `build: {requires: {add: [six, "Cython<3"]}, env: {CFLAGS: "-O1"}, before: ["make x"]}`',
+        ),
+        (
+            BUILD,
+            "x.c:1:1: error: call to undeclared function 'f' [-Wimplicit-function-declaration]",
+            'env: {CFLAGS: "-O1 -Wno-error=implicit-function-declaration"}',
+        ),
+        (REMOVING, "ModuleNotFoundError: No module named 'Cython'", "take Cython out of `build.requires.remove`"),
+        (REMOVING, "ModuleNotFoundError: No module named 'numpy'", "requires: {add: [numpy], remove: [cython]}"),
+    ],
+)
+def test_what_to_write_holds_what_the_recipe_says_already(part: BuildPart, line: str, told: str) -> None:
+    (sentence,) = advise([line], Step.BUILD, part)
+    assert told in sentence
+    for written in re.findall(r"`((?:build|system): [^`]*)`", sentence):
+        parsed = parse_recipe(f"name: demo\nversions: ['1.0']\n{written}\n", file="demo.yaml", folder="/")
+        assert parsed.diagnostics == ()
 
 
 def test_packages_are_named_together() -> None:

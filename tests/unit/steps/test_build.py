@@ -17,7 +17,7 @@ from buildfarm.model.recipe import Build
 from buildfarm.model.session import Command, Completed, Ended, Excess, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
-from buildfarm.steps.build import before, call_hook, failure, hook_request, hook_script, read_answer
+from buildfarm.steps.build import before, call_hook, failure, hook_request, hook_script, read_wants, spoken
 from buildfarm.steps.install import install, make_venv
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "build.txt"
@@ -77,8 +77,8 @@ def test_the_script_is_the_one_in_the_package() -> None:
 
 
 def test_answers_of_the_hook_script() -> None:
-    assert read_answer(b'{"wants": ["numpy>=2", "ninja"]}').wants == ("numpy>=2", "ninja")
-    assert read_answer(b'{"wheel": "demo-1.0-py3-none-any.whl"}').wheel == "demo-1.0-py3-none-any.whl"
+    assert read_wants(b'{"wants": ["numpy>=2", "ninja"]}') == ("numpy>=2", "ninja")
+    assert read_wants(b'{"wheel": "demo-1.0-py3-none-any.whl"}') == ()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_answers_of_the_hook_script() -> None:
 def test_an_answer_that_the_package_wrote_over_is_the_failure_of_the_package(content: bytes) -> None:
     """Not an exception that ends the worker."""
     with pytest.raises(StepFailed) as caught:
-        read_answer(content)
+        read_wants(content)
     assert (caught.value.step, caught.value.reason.code) == (Step.BUILD, "no-answer")
 
 
@@ -108,7 +108,6 @@ ENDED = {
     (Ended.MEMORY, 0): ("memory", "it broke the memory limit after 61 s", "raise limits.memory in the recipe"),
     (Ended.DISK, 0): ("disk", "it broke the disk limit after 61 s", "raise limits.disk in the recipe"),
     (Ended.PIDS, 0): ("pids", "it broke the process limit after 61 s", "raise limits.pids in the recipe"),
-    (Ended.STOPPED, 0): ("stopped", "could not build the wheel: it was stopped after 61 s", "ask for it again"),
 }
 
 
@@ -122,6 +121,15 @@ def test_why_a_command_failed(end: tuple[Ended, int]) -> None:
     assert message in reason.message
     assert reason.advice.startswith(advice)
     assert (reason.command, reason.tail) == (COMMAND.argv, ("a", "b"))
+
+
+def test_a_hook_is_spoken_of_by_its_name_and_everything_else_as_it_is_typed() -> None:
+    failed = Completed(command=call_hook(JOB, LAYOUT), ended=Ended.EXITED, exit_code=1, seconds=1)
+    asked = replace(failed, tail=('  File "…/build_meta.py", line 333, in get_requires_for_build_wheel',))
+    assert spoken(JOB, failure(failed)) == "build_wheel of backend:api.hooks (PEP 517)"
+    assert spoken(JOB, failure(asked)) == "get_requires_for_build_wheel of backend:api.hooks (PEP 517)"
+    typed = replace(failed, command=before(JOB, LAYOUT)[0])
+    assert spoken(JOB, failure(typed)) == shlex.join(typed.command.argv)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +147,8 @@ def test_how_much_was_used_is_said(ended: Ended, used: float, limit: float, word
     assert reason.message == f"could not build the wheel: it broke the {ended} after 61 s: {words}"
 
 
-def test_each_end_of_a_command_has_words() -> None:
-    assert {end for end, _ in ENDED} == set(Ended)
+def test_each_end_of_a_command_has_words_but_that_of_a_stopped_attempt_which_is_no_failure() -> None:
+    assert {end for end, _ in ENDED} == set(Ended) - {Ended.STOPPED}
 
 
 def test_only_an_exit_code_0_that_was_read_is_success() -> None:

@@ -13,6 +13,7 @@ from buildfarm.model.job import Input
 from buildfarm.model.session import Archive, Layout
 from buildfarm.model.system import Crate
 from buildfarm.model.wheel import Artifact
+from buildfarm.steps.archive import entries
 from buildfarm.steps.crates import locked_crates, vendored
 
 SHA = hashlib.sha256(b"").hexdigest()
@@ -40,7 +41,7 @@ def sdist(**files: str) -> io.BytesIO:
 
 
 def crates(**files: str) -> tuple[Crate, ...]:
-    return locked_crates("demo-1.0.tar.gz", sdist(**files))
+    return locked_crates(entries("demo-1.0.tar.gz", sdist(**files)))
 
 
 def test_crates_are_those_of_the_lock_and_not_the_project_itself() -> None:
@@ -60,7 +61,14 @@ def test_a_source_without_rust_needs_none() -> None:
     [
         ({}, "no Cargo.lock"),
         ({"Cargo_lock": "["}, "no TOML"),
-        ({"Cargo_lock": LOCK.replace("registry", "git").replace("checksum", "x")}, "git+here, without a hash"),
+        ({"Cargo_lock": LOCK.replace("registry", "git").replace("checksum", "x")}, "'git+here', without a hash"),
+        ({"Cargo_lock": LOCK.replace("registry", "\\u001b[31m").replace("checksum", "x")}, r"'\x1b[31m+here', without"),
+        ({"Cargo_lock": LOCK.replace("registry", "r" * 9999).replace("checksum", "x")}, "takes rpds 1.2.0 from 'rrr"),
+        ({"Cargo_lock": "package = 1"}, "no tables"),
+        ({"Cargo_lock": 'package = ["source"]'}, "no tables"),
+        ({"Cargo_lock": "[package]\nsource = 1"}, "no tables"),
+        ({"Cargo_lock": "x = " + "[" * 100_000}, "no TOML"),
+        ({"Cargo_lock": "x = " + "1" * 5_000}, "no TOML"),
         ({"Cargo_lock": LOCK.replace("rpds", "../rpds")}, "is no crate"),
         ({"Cargo_lock": LOCK.replace("1.2.0", "1/../2")}, "is no crate"),
     ],
@@ -70,6 +78,7 @@ def test_what_is_not_locked_by_hash_is_refused(lock: dict[str, str], message: st
         crates(Cargo_toml="", **lock)
     assert refused.value.reason.code == "crates"
     assert message in refused.value.reason.message
+    assert len(refused.value.reason.message) < 600
 
 
 def test_a_session_gets_a_vendored_source() -> None:

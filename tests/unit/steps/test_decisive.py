@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,30 @@ def test_memory_stays_bounded() -> None:
     assert len(heard._rest) <= 8192
     assert sum(len(group.lines) for groups in heard._groups.values() for group in groups) < 100
     assert len(heard.lines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"pkg-config " * 800,
+        b"rror " + b"1" * 8000,
+        b"a:1: error: " * 700,
+        b"error: command " * 600,
+        b"No package '" * 700,
+        b"package " * 1000,
+        b"package" * 1000,
+        b"unable to find " * 600,
+        b"rror" + b":1" * 4000,
+        b"a:1: error: x\n" + b" " * 4000 + b"x",
+    ],
+    ids=lambda line: line[:16].decode(),
+)
+def test_no_line_takes_long(line: bytes) -> None:
+    began = time.process_time()
+    decisive((line + b"\n") * 50)
+    assert time.process_time() - began < 0.4
+
+
+def test_lines_command_no_terminal() -> None:
+    said = "error: \x1b[31mno\x1b[0m \x9b2J\u202ehidden\x07\tthing"
+    assert decisive(said.encode()) == ("error: no 2Jhidden\tthing",)

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from base64 import urlsafe_b64decode
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from buildfarm.model.job import BuildJob, Environment, SourcePin
 from buildfarm.model.system import SeenPackage, SystemPackage
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
-from buildfarm.steps.graft import tell
+from buildfarm.steps.graft import _metadata, tell
 
 ORIGINAL = hashlib.sha256(b"libyaml as the distribution has it").hexdigest()
 GRAFTED = f"pyyaml.libs/libyaml-0-{ORIGINAL[:8]}.so.2.0.9"
@@ -119,6 +120,36 @@ def test_metadata_names_the_licence_files_where_its_version_can(version: str, na
     head, _, body = members["PyYAML-6.0.3.dist-info/METADATA"].decode().partition("\n\n")
     assert ("License-File: grafted/libyaml-0-2/copyright" in head.splitlines()) is named
     assert body == "What it is.\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n", "\r\n\r\nWhat it is.\r\n", ""])
+def test_the_licence_is_a_header_however_the_headers_end(end: str) -> None:
+    line = "\r\n" if end.startswith("\r") else "\n"
+    raw = f"Metadata-Version: 2.4{line}Name: x{end}".encode()
+    told = message_from_bytes(_metadata(raw, ["grafted/a/copyright"]))
+    assert told.get_all("License-File") == ["grafted/a/copyright"]
+    assert str(told.get_payload()).strip() == ("What it is." if "What" in end else "")
+
+
+def test_a_bomb_is_left_to_the_verification() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("x-1.dist-info/RECORD", "")
+        with packed.open("x.libs/a.so", "w") as member:
+            for _ in range(300):
+                member.write(bytes(1 << 20))
+    assert tell(JOB, made, ()) is None
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_damaged_member_is_left_to_the_verification(method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as packed:
+        packed.writestr("x.libs/a.so", bytes(range(256)) * 10)
+        packed.writestr("x-1.dist-info/RECORD", "")
+    damaged = bytearray(made.getvalue())
+    damaged[60:100] = b"x" * 40
+    assert tell(JOB, io.BytesIO(bytes(damaged)), ()) is None
 
 
 def test_record_lists_all_and_what_the_repair_tool_told_is_kept() -> None:

@@ -59,6 +59,7 @@ def zipped(names: Iterable[str | zipfile.ZipInfo], method: int = zipfile.ZIP_STO
         ("p" + "/d" * 64, "too deep"),
         ("p/\x9b31m", "control character"),
         ("p/\u202etxt.exe", "control character"),
+        ("p/a\u2028tests: []", "control character"),
         ("c:/windows", "not relative and portable"),
         ("\\\\server\\share", "not relative and portable"),
     ],

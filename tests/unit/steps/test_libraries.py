@@ -53,7 +53,7 @@ def test_a_recipe_may_name_every_package() -> None:
         (for_pkg_config, "libxslt", "libxslt1-dev"),
         (for_link, "pq", "libpq-dev"),
         (for_program, "pg_config", "libpq-dev"),
-        (for_program, "cargo", "cargo"),
+        (for_program, "cargo", "cargo-web"),
         (for_cmake, "JPEG", "libjpeg-dev"),
         (for_cmake, "zlib", "zlib1g-dev"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -40,12 +41,14 @@ def libraries(files: Mapping[str, str]) -> list[tuple[str, bool]]:
         ({"a.c": "#include <ffi.h>\n", "libffi_x86_64/ffi.h": ""}, [("libffi-dev", True)]),
         ({"tests/a.c": "#include <ffi.h>\n", "src/win32/b.c": "#include <zlib.h>\n"}, []),
         ({"a.c": "#include <stdio.h>\n#include <Python.h>\n"}, []),
-        ({"src/Cargo.toml": ""}, [("cargo", True)]),
+        ({"src/Cargo.toml": ""}, [("cargo-web", True)]),
         ({"src/a.f90": ""}, [("gfortran", True)]),
         ({"meson.build": "x = dependency('libffi', required: false)\n"}, [("libffi-dev", False)]),
         ({"CMakeLists.txt": "find_package(ZLIB REQUIRED)\n"}, [("zlib1g-dev", False)]),
         ({"setup.py": "run(['pg_config', '--libs'])\nExtension('x', libraries=['pq'])\n"}, [("libpq-dev", False)]),
         ({"setup.py": "run('pkg-config')\n"}, []),
+        ({"setup.py": "run(['pkg-config', '--cflags', 'libffi'], x)\n"}, [("libffi-dev", False)]),
+        ({"CMakeLists.txt": "pkg_check_modules(FFI REQUIRED\n  libffi )\n"}, [("libffi-dev", False)]),
         ({"a.c": "#include <libpq-fe.h>\n", "setup.py": "run(['pg_config'])"}, [("libpq-dev", True)]),
     ],
 )
@@ -104,3 +107,28 @@ def test_own_tests(files: Mapping[str, str], requires: tuple[str, ...], where: s
 
 def test_a_folder_without_tests_is_none() -> None:
     assert surveyed({"tests/data.json": "", "src/x/tests/test_x.py": ""}).tests is None
+
+
+@pytest.mark.parametrize(
+    ("path", "begins", "again"),
+    [
+        ("CMakeLists.txt", "pkg_check_modules(", "a"),
+        ("CMakeLists.txt", "pkg_check_modules(", "a "),
+        ("CMakeLists.txt", "", "pkg_check_modules(a "),
+        ("setup.py", "'pkg-config ", "a "),
+        ("setup.py", "", "pkg-config 'a' "),
+        ("setup.py", "'", "a"),
+        ("setup.py", "", "libraries = [ "),
+        ("a.c", "#include <", "a/"),
+        ("a.c", "", " "),
+        ("setup.cfg", "[a]\na", " "),
+        ("pyproject.toml", "", "a."),
+        ("pyproject.toml", "a=", "["),
+        ("pyproject.toml", "[dependency-groups]\ntest=['pytest; ", "("),
+    ],
+)
+def test_no_file_takes_long(path: str, begins: str, again: str) -> None:
+    text = begins + again * (500_000 // len(again)) + "x']"
+    began = time.process_time()
+    surveyed({path: text, **TEST})
+    assert time.process_time() - began < 1

@@ -16,6 +16,7 @@ from buildfarm.model.recipe import Test
 from buildfarm.model.session import Completed, Ended, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
+from buildfarm.steps.hearing import Hearing
 from buildfarm.steps.test import (
     call_imports,
     commands,
@@ -99,14 +100,15 @@ def test_an_answer_that_the_package_wrote_over_is_a_failed_test(content: bytes) 
 @pytest.mark.parametrize(
     ("failure", "advice"),
     [
-        ("demo: ModuleNotFoundError: No module named 'numpy'", "requirements"),
+        ("demo: ModuleNotFoundError: No module named 'numpy'", "`requires: [numpy]`"),
         ("demo._x: ImportError: demo/_x.so: undefined symbol: farm_add", "the build's log"),
         ("demo: ZeroDivisionError: division by zero", "the traceback is in the log"),
     ],
 )
 def test_the_advice_for_a_failed_import_follows_its_kind(failure: str, advice: str) -> None:
     done = Completed(command=call_imports(LAYOUT), ended=Ended.EXITED, exit_code=1, seconds=1, tail=("Traceback",))
-    reason = import_failure(("demo.a: SystemExit: 0", failure), done)
+    failed = StepFailed(Step.TEST, import_failure(("demo.a: SystemExit: 0", failure), done))
+    reason = Hearing(lambda _: None).explain(failed)
     assert (reason.code, reason.command, reason.tail) == ("import", done.command.argv, done.tail)
     assert reason.message.endswith(f"demo.a: SystemExit: 0; {failure}")
     assert advice in reason.advice

@@ -77,7 +77,6 @@ def debian(tmp_path: Path, interpreter: Interpreter) -> Debian:
             prefix="/usr",
             include=str(include),
             stdlib="/usr/lib/python3.11",
-            managed=True,
         )
 
     return make

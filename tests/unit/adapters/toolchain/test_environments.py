@@ -60,7 +60,7 @@ def test_the_floor_is_the_sites(interpreter: Interpreter, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"triple": "x86_64-alpine-linux-musl"}, "libc"),
+        ({"triple": "x86_64-alpine-linux-musl"}, "musl"),
         ({"triple": "i686-pc-linux-gnu"}, "arch"),
         ({"include": "/nowhere"}, "headers"),
     ],
@@ -68,7 +68,7 @@ def test_the_floor_is_the_sites(interpreter: Interpreter, tmp_path: Path) -> Non
 def test_what_cannot_build_is_refused_and_the_others_stay(
     interpreter: Interpreter, tmp_path: Path, change: dict[str, str], code: str
 ) -> None:
-    other = replace(interpreter, **change)  # type: ignore[arg-type]
+    other = replace(interpreter, **change)
     environments, refused = host_environments((other, interpreter), system=tmp_path)
     assert [each.target.abi for each in environments] == ["cp313"]
     assert [(each.interpreter, each.reason.code) for each in refused] == [(other, code)]

@@ -29,7 +29,6 @@ def chain(home: Path, interpreter: Interpreter, uv: str = "/nowhere/uv") -> Host
         interpreters=(interpreter,),
         interpreter=probe(sys.executable),
         uv=uv,
-        uv_arguments=(),
         environ=dict(os.environ),
         report=no_report,
         store=LocalStore(home / "store"),
@@ -100,7 +99,7 @@ class TestOnThisMachine:
         self._run(given, "zig-cc", "-g", "-c", str(tmp_path / "x.c"), "-o", "x.o", cwd=tmp_path, **env)
         assert str(tmp_path).encode() not in (tmp_path / "x.o").read_bytes()
 
-    @pytest.mark.parametrize("program", ["cmake", "ninja", "make", "patchelf", "cc", "c++", "zig-ld"])
+    @pytest.mark.parametrize("program", ["cmake", "ninja", "make", "patchelf", "cc", "c++", "gcc", "g++", "zig-ld"])
     def test_programs_are_on_the_path(self, given: Provision, tmp_path: Path, program: str) -> None:
         assert self._run(given, program, "--version", cwd=tmp_path)
 

@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 
 from buildfarm.adapters.host import tools, zigcc
 from buildfarm.adapters.host.interpreters import Interpreter
+from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
 
 
@@ -32,14 +33,13 @@ def test_an_installation_that_fails_says_so_in_its_own_words_and_is_not_taken_fo
     uv = tmp_path / "uv"
     uv.write_text('#!/bin/sh\n[ $1 = venv ] || { echo "no route; $*; $PIP_HINT" >&2; exit 2; }\n')
     uv.chmod(0o755)
-    message = r"(?s)no route; pip install .*--offline .*--no-deps .*; hint\nhelp: can this"
+    message = r"(?s)no route; pip install .*--no-deps .*; hint\nhelp: can this"
     for _ in range(2):
         with pytest.raises(FarmError, match=message):
             tools.install(
                 interpreter,
                 tmp_path / "tools",
                 uv=str(uv),
-                uv_arguments=("--offline",),
                 environ={"PATH": "/usr/bin:/bin", "PIP_HINT": "hint"},
                 report=said,
             )
@@ -50,11 +50,11 @@ def test_a_lock_is_held_against_threads_too(tmp_path: Path) -> None:
     waited, order = threading.Event(), []
 
     def other() -> None:
-        with tools.locked(tmp_path / "lock", waited.set):
+        with locked(tmp_path / "lock", waited.set):
             order.append("second")
 
     thread = threading.Thread(target=other)
-    with tools.locked(tmp_path / "lock", lambda: pytest.fail("nobody holds it")):
+    with locked(tmp_path / "lock", lambda: pytest.fail("nobody holds it")):
         thread.start()
         assert waited.wait(10)
         order.append("first")
