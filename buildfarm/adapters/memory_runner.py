@@ -122,10 +122,12 @@ class MemorySession:
         )
 
     def _unpack(self, below: PurePosixPath, content: Archive) -> None:
+        found: dict[str, bytes] = {}  # nothing of an archive that is refused at its end
         for entry in unpacked(content, self._store.open):
             if entry.kind == "file":
                 with entry.open() as file:
-                    self.files[str(below / entry.path)] = file.read()
+                    found[str(below / entry.path)] = file.read()
+        self.files |= found
 
     def _bytes(self, artifact: Artifact) -> bytes:
         with self._store.open(artifact.sha256) as file:

@@ -242,7 +242,7 @@ def where_next(result: Result, settings: Settings, console: Console) -> None:
     for row in result.rows:
         for rule, reason in _relaxed(row.outcome).items():
             _say(console, f"{row.job.project} {row.job.version}: {rule} is relaxed by the recipe: {reason}", "yellow")
-    published = sorted(each.same_as or each.wheel.name for each in result.ticked.judgements if each.good)
+    published = sorted(each.served_by for each in result.ticked.judgements if each.good)
     for judgement in result.ticked.judgements:
         if judgement.good and judgement.goals[0].build not in result.cached:
             _build_tag(judgement, console)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NoReturn
@@ -15,6 +14,7 @@ from buildfarm.model.outcome import Reason
 from buildfarm.model.session import Archive, Content, Layout
 from buildfarm.model.system import Crate
 from buildfarm.steps.entry import Entry
+from buildfarm.steps.toml import parse_toml
 
 _NAME, _VERSION, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"\d+[0-9A-Za-z.+-]*", r"[0-9a-f]{64}"
 _ROLE = "crate"
@@ -38,8 +38,8 @@ def locked_crates(source: Iterable[Entry]) -> tuple[Crate, ...]:
         _refuse("is in Rust and has no Cargo.lock, so nobody knows which crates it needs", "Add one by a patch")
     _, text = min(locks.items(), key=lambda each: (each[0].count("/"), each[0]))
     try:
-        packages = tomllib.loads(text.decode()).get("package", [])
-    except (ValueError, RecursionError) as error:
+        packages = parse_toml(text.decode()).get("package", [])
+    except ValueError as error:
         _refuse(f"has a Cargo.lock that is no TOML: {error}", "Mend it by a patch")
     if not isinstance(packages, list) or not all(isinstance(each, dict) for each in packages):
         _refuse("has a Cargo.lock whose packages are no tables", "Mend it by a patch")

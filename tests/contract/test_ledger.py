@@ -578,6 +578,7 @@ def in_child(work: Callable[[], object]) -> int:
         os._exit(1)
 
 
+@pytest.mark.slow
 def test_processes_open_a_new_ledger_at_once_and_never_lease_the_same_job(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     children = [in_child(partial(Ledger, url)) for _ in range(4)]
@@ -733,7 +734,7 @@ class Life(RuleBasedStateMachine):
         self.ledger.database.close()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.slow(Life.TestCase)
 TestLife.settings = settings(
     max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -1018,6 +1019,7 @@ def test_an_error_before_the_end_of_a_change_takes_it_back(tmp_path: Path, file:
     ledger.database.close()
 
 
+@pytest.mark.slow
 def test_after_a_kill_at_any_point_a_change_is_whole_or_absent(tmp_path: Path) -> None:
     """A process dies by SIGKILL at each point in turn; the next one reads what was there, and can do the rest."""
     reference, file = tmp_path / "reference.db", tmp_path / "ledger.db"

@@ -231,9 +231,7 @@ def test_the_first_place_that_knows_a_name_is_the_only_one(store: Store, tmp_pat
     assert set(sources.releases("b")) == {"1.0"}
 
 
-def test_a_project_with_wheels_only_is_told_from_an_unknown_one(
-    store: Store, tmp_path: Path, stack: ExitStack
-) -> None:
+def test_a_project_with_wheels_only_is_told_from_an_unknown_one(store: Store, tmp_path: Path, stack: ExitStack) -> None:
     url = serve({"a-1.0-py3-none-any.whl": b"a"}, "json", stack)
     sources = over(PipConfig(index_url=f"{url}/simple"), store, tmp_path, stack)
     with pytest.raises(Unavailable, match="upstream has wheels of a, and no sdist") as caught:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.memory import MemoryStore
-from buildfarm.model.errors import StepFailed
+from buildfarm.adapters.memory_runner import ROOT, MemorySession
+from buildfarm.model.errors import StepFailed, Unavailable
 from buildfarm.model.job import Environment
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import Archive, Purpose, SessionSpec
@@ -144,3 +145,28 @@ def test_all_or_nothing_is_written(
             for path in Path(below, "source").rglob("*"):
                 assert path.resolve().is_relative_to(root)
     assert on_disk(Path(session.layout.root)) == before
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@settings(max_examples=100, deadline=None)
+@given(found=members, pack=st.sampled_from([as_tar, as_zip]))
+def test_in_memory_too(
+    found: list[tuple[str, bytes, str]], pack: Callable[[list[tuple[str, bytes, str]]], tuple[str, bytes]]
+) -> None:
+    name, content = pack(found)
+    store = MemoryStore()
+    source = Archive(artifact=store.put(name, io.BytesIO(content)))
+    session = MemorySession(store, lambda _, __: (0, b""), SPEC, print, lambda: False)
+    try:
+        said = {
+            f"{ROOT}/source/{each.path}": each.open().read()
+            for each in unpacked(source, store.open)
+            if each.kind == "file"
+        }
+    except Unavailable:
+        with pytest.raises(StepFailed):
+            session.put(f"{ROOT}/source", source)
+        assert session.files == {}
+    else:
+        session.put(f"{ROOT}/source", source)
+        assert session.files == said

@@ -244,3 +244,14 @@ def test_a_closed_terminal_does_not_end_a_build() -> None:
     console.file = Gone()
     screen = Lines(console)
     screen.report(Progress(job="", step="build", message="nobody hears this"))
+
+
+@pytest.mark.parametrize(("width", "more"), [(200, 0), (100, 0), (50, 1), (20, 5)])
+def test_rows_that_a_narrower_terminal_broke_are_erased_too(width: int, more: int) -> None:
+    screen = live(width=100)
+    screen.claimed(lease())
+    screen.wrote(lease().name, b"x" * 200)
+    screen._console.print(screen)
+    screen._console.width = width
+    erased, *_ = screen._live.process_renderables([])
+    assert str(erased) == "\x1b[2K\x1b[1A" * more
