@@ -104,6 +104,7 @@ def _job_json(row: JobRow, result: Result, log: Log) -> dict[str, Any]:
         "step": row.outcome.step.value if isinstance(row.outcome, Failed) else None,
         "reason": reason.message if reason else None,
         "code": reason.code if reason else None,
+        "cause": reason.cause if reason else None,
         "actor": cause and cause.actor.value,
         "retried": cause and cause.retried,
         "advice": reason.advice if reason else None,

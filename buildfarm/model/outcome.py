@@ -23,12 +23,13 @@ class Reason:
     """Why something failed: a stable code, a sentence, and what to do next.
 
     ``command`` is the command that failed, as argv; ``lines`` are those of the output that say why, ``tail`` its last
-    ones, both oldest first.
+    ones, both oldest first; ``cause`` is a stable word for what the lines are about, where that is known.
     """
 
     code: str
     message: str
     advice: str = ""
+    cause: str = ""
     command: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()

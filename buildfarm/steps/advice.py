@@ -14,8 +14,16 @@ from buildfarm.steps.snippet import SAYS_NOTHING, takes_out, with_flag, with_pac
 Lookup = Callable[[str], Library | None]
 
 
-def advise(said: Iterable[str], step: Step, part: BuildPart = SAYS_NOTHING) -> tuple[str, ...]:
-    """Sentences for the author of the recipe, each with what to write; none where no row knows what was said.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """A sentence for the author of the recipe with what to write, and a stable word for what it is about."""
+
+    cause: str
+    sentence: str
+
+
+def advise(said: Iterable[str], step: Step, part: BuildPart = SAYS_NOTHING) -> tuple[Advice, ...]:
+    """What to do, most important first, three at most; none where no row knows what was said.
 
     ``said`` are decisive lines; ``step`` tells a build's failure from that of a test; ``part`` is what the recipe says.
     """
@@ -57,7 +65,11 @@ _MISSING: tuple[tuple[str, Lookup], ...] = (
 )
 
 
-def _packages(lines: tuple[str, ...], part: BuildPart) -> Iterator[str]:
+def _packages(lines: tuple[str, ...], part: BuildPart) -> Iterator[Advice]:
+    return (Advice(cause="system-package", sentence=sentence) for sentence in _lacking(lines, part))
+
+
+def _lacking(lines: tuple[str, ...], part: BuildPart) -> Iterator[str]:
     """One sentence for all system packages that are missing; those that no row knows each get their own."""
     known: dict[str, tuple[str, ...]] = {}
     for line in lines:
@@ -85,13 +97,14 @@ _NAME_IT = "name the package that brings it, as in `system: {apt: [libffi-dev]}`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """What is said, and what to do: its ``{0}`` is the first group, by the name of its distribution.
+    """What is said, a word for its cause, what to do: its ``{0}`` is the first group, by its distribution's name.
 
     ``requires`` (a build requirement) and ``flag`` (an environment variable and its value) may hold it too; what to
     write for them is ``{yaml}``.
     """
 
     said: str
+    cause: str
     do: str
     requires: str = ""
     flag: tuple[str, str] = ("", "")
@@ -129,63 +142,75 @@ _NETWORK = (
 _IN_BUILDS = (
     _Row(
         said=r"No module named '?pkg_resources",
+        cause="build-requirement",
         do="pkg_resources left setuptools: {yaml}",
         requires="setuptools<81",
     ),
     _Row(
         said=r"No module named '?distutils",
+        cause="build-requirement",
         do="distutils left Python 3.12, and setuptools brings it: {yaml}, or build for older ones alone: "
         '`targets: {{python: "<3.12"}}`',
         requires="setuptools",
     ),
     _Row(
         said=r"No module named '?([\w]+)|fatal error: '?(numpy)/\w+\.h",
+        cause="build-requirement",
         do="its build needs {0} and does not say so: {yaml}",
         requires="{0}",
     ),
     _Row(
         said=r"undeclared name not builtin: (?:long|unicode|basestring|xrange|reduce|unichr)"
         r"|Cannot assign type '.*' to '.*noexcept|\.pyx:.*(?:IF|DEF) (?:statement|is)",
+        cause="old-source",
         do="it is written for Cython before 3: {yaml}",
         requires="Cython<3",
     ),
     _Row(
         said=r"module 'numpy' has no attribute|no member named '\w+' in '(?:struct )?_?PyArray|undeclared.*'NPY_",
+        cause="old-source",
         do="it is written for numpy before 2: {yaml}",
         requires="numpy<2",
     ),
     _Row(
         said=r"longintrepr\.h|no member named '(?:use_tracing|exc_type|ob_digit|cframe|tp_print|curexc_type)'"
         r"|PyUnicode_AS_UNICODE|_PyLong_AsByteArray|'_PyInterpreterState",
+        cause="old-source",
         do="it uses what this Python no longer has: build a newer version of the project, or for older Pythons alone: "
         '`targets: {{python: "<3.11"}}`',
     ),
     _Row(
         said=r"Missing parentheses in call to 'print'|use_2to3 is invalid",
+        cause="old-source",
         do="it is written for Python 2: choose a newer version of the project",
     ),
     _Row(
         said=r"\[-W(implicit-function-declaration|int-conversion|incompatible-function-pointer-types|implicit-int)\]",
+        cause="compiler",
         do="older compilers only warned of this: {yaml}, or bring a patch",
         flag=("CFLAGS", "-Wno-error={0}"),
     ),
     _Row(
         said=r"needs target feature ([\w.]+)|requires target feature '([\w.]+)'",
+        cause="processor",
         do="the platform's baseline has no {0}. Where the project asks the processor before it uses it, {yaml}; else "
         "the wheel would fail on older machines",
         flag=("CFLAGS", "-m{0}"),
     ),
     _Row(
         said=_NETWORK,
+        cause="network",
         do="a session has no network. What a build fetches must be in its source: look for the project's own switch "
         "(`build: {{env: …}}` or `config_settings`), or bring the files with `patches`",
     ),
     _Row(
         said=r"No space left on device|Disk quota exceeded",
+        cause="disk",
         do="the disk of the session is full: raise `limits: {{disk: 20GiB}}`, or free some on this machine",
     ),
     _Row(
         said=r"^Killed|Cannot allocate memory|MemoryError|by signal 9",
+        cause="memory",
         do="it ran out of memory: raise `limits: {{memory: 8GiB}}`, or let it compile less at once: {yaml}",
         flag=("MAX_JOBS", "1"),
     ),
@@ -193,52 +218,65 @@ _IN_BUILDS = (
 _IN_TESTS = (
     _Row(
         said=r"No module named '?(tests?|testing)\b",
+        cause="test-sources",
         do="that is the project's own folder, and a test sees only what it names: add `sources: [{0}]` to the test",
     ),
     _Row(
         said=r"No module named '?([\w]+)",
+        cause="test-requirement",
         do="where only the test needs {0}, add `requires: [{0}]` to it; where the project does, its own requirements "
         "are wrong: a patch mends them",
     ),
     _Row(
         said=r"No such file or directory: '([^'/][^']*)'"
         r"|(?:file or directory not found|can't open file).*?([\w./-]+)'?$",
+        cause="test-sources",
         do="a test sees only the paths that it names: add {0} to its `sources`, if the source has it",
     ),
     _Row(
         said=r"[Cc]onnection refused",
+        cause="server",
         do="it wants a server: add one to the test, `services: {{db: {{image: …}}}}`, and give it `{{db.host}}` and "
         "`{{db.port}}`, or leave those tests out",
     ),
-    _Row(said=_NETWORK, do="a session has no network: leave out the tests that need it, as in `pytest --deselect`"),
+    _Row(
+        said=_NETWORK,
+        cause="network",
+        do="a session has no network: leave out the tests that need it, as in `pytest --deselect`",
+    ),
     _Row(
         said=r"by signal 4$",
+        cause="processor",
         do="it uses instructions that this machine does not have: remove -m options from the build, as in "
         '`build: {{env: {{CFLAGS: "-mno-avx512f"}}}}`, or a patch',
     ),
     _Row(
         said=r"^Killed|Cannot allocate memory|MemoryError|by signal 9",
+        cause="memory",
         do="it ran out of memory: raise `limits: {{memory: 8GiB}}`",
     ),
     _Row(
         said=r"undefined symbol: _Unwind_",
+        cause="link",
         do="it unwinds stacks, and gcc alone links that unasked: {yaml}",
         flag=("LDFLAGS", "-lgcc_s"),
     ),
     _Row(
         said=r"undefined symbol",
+        cause="link",
         do="nothing that it is linked with defines it: look in the build's log for what was left out",
     ),
 )
 
 
-def _told(lines: tuple[str, ...], rows: tuple[_Row, ...], part: BuildPart) -> tuple[str, ...]:
-    """The sentence of the first row that knows a line, for every line that one knows."""
-    found: dict[str, None] = {}
+def _told(lines: tuple[str, ...], rows: tuple[_Row, ...], part: BuildPart) -> tuple[Advice, ...]:
+    """The advice of the first row that knows a line, for every line that one knows."""
+    found: dict[Advice, None] = {}
     for line in lines:
         for row in rows:
             if match := re.search(row.said, line):
                 name = next((group for group in match.groups() if group), "")
-                found[row.sentence(_DISTRIBUTIONS.get(name, name), part)] = None
+                sentence = row.sentence(_DISTRIBUTIONS.get(name, name), part)
+                found[Advice(cause=row.cause, sentence=sentence)] = None
                 break
     return tuple(found)

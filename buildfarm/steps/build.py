@@ -131,7 +131,6 @@ def spoken(job: Job, reason: Reason) -> str:
 def failure(completed: Completed) -> Reason:
     """Why a command of an attempt failed, in words: which limit it broke, or its exit code."""
     command = completed.command
-    common = {"command": command.argv, "tail": completed.tail}
     if completed.ended is not Ended.EXITED:
         code = completed.ended.name.lower()
         return Reason(
@@ -139,14 +138,16 @@ def failure(completed: Completed) -> Reason:
             message=f"could not {command.what}: it broke the {completed.ended} after {completed.seconds:.0f} s"
             + _excess(completed),
             advice=f"raise limits.{code} in the recipe if the project really needs more",
-            **common,
+            command=command.argv,
+            tail=completed.tail,
         )
     if completed.exit_code == 127:
         return Reason(
             code="missing-program",
             message=f"could not {command.what}: {command.argv[0]} is not there",
             advice="name a program that the session has, or add what brings it to the requirements",
-            **common,
+            command=command.argv,
+            tail=completed.tail,
         )
     ending = (
         f"was killed by signal {-completed.exit_code}"
@@ -157,5 +158,6 @@ def failure(completed: Completed) -> Reason:
         code="exit-code",
         message=f"could not {command.what}: {ending}",
         advice="what it said is above, and all of it in the log",
-        **common,
+        command=command.argv,
+        tail=completed.tail,
     )

@@ -47,4 +47,5 @@ class Hearing:
             return reason
         lines = self._said[Step.BUILD if reason.code in _FROM_THE_BUILD else failed.step].lines()
         told = advise((reason.message, *lines), failed.step, self._part) if reason.code in _OPEN_TO_ADVICE else ()
-        return replace(reason, lines=lines, advice="\n".join(told) or reason.advice)
+        advice = "\n".join(each.sentence for each in told) or reason.advice
+        return replace(reason, lines=lines, advice=advice, cause=told[0].cause if told else "")

@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.host, pytest.mark.network, pytest.mark.slow, pytest.ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One release: ``outcome`` is built, or the step at which it fails, and then ``code`` says of what."""
+    """One release: ``outcome`` is built, or the step at which it fails, and then ``cause`` says of what."""
 
     project: str
     version: str
     outcome: str
-    code: str
+    cause: str
     quick: str
 
     def __str__(self) -> str:
@@ -46,8 +46,8 @@ def built(farm: Farm) -> Done:
 def test_a_project_comes_to_what_it_must(built: Done, row: Row) -> None:
     name = row.project.replace(".", "-")
     jobs = [job for job in built.json["jobs"] if job["name"] == name]
-    ends = {(job["step"], job["code"]) for job in jobs if job["outcome"] != "succeeded"}
-    assert ends == (set() if row.outcome == "built" else {(row.outcome, row.code)}), jobs
+    ends = {(job["step"], job["cause"]) for job in jobs if job["outcome"] != "succeeded"}
+    assert ends == (set() if row.outcome == "built" else {(row.outcome, row.cause)}), jobs
     if row.outcome == "built":
         assert {job["kind"] for job in jobs} == {"build", "test"}
 

@@ -72,13 +72,13 @@ CASES = [(Step.BUILD, *each) for each in SAID.items()] + [(Step.TEST, *each) for
 
 @pytest.mark.parametrize(("step", "line", "told"), CASES, ids=lambda part: str(part)[:60])
 def test_what_to_do(step: Step, line: str, told: str) -> None:
-    (sentence,) = advise([line], step)
+    (sentence,) = (each.sentence for each in advise([line], step))
     assert told in sentence
 
 
 @pytest.mark.parametrize(("step", "line", "told"), CASES, ids=lambda part: str(part)[:60])
 def test_what_is_to_be_added_is_what_a_recipe_can_say(step: Step, line: str, told: str) -> None:
-    (sentence,) = advise([line], step)
+    (sentence,) = (each.sentence for each in advise([line], step))
     written = re.findall(r"`((?:build|system|limits|targets|requires|sources): [^`…]*)`", sentence)
     assert bool(written) is (told not in NOTHING_TO_ADD)
     for added in written:
@@ -123,7 +123,7 @@ REMOVING = BuildPart(build=Build(requires=Requires(remove=("cython",))))
     ],
 )
 def test_what_to_write_holds_what_the_recipe_says_already(part: BuildPart, line: str, told: str) -> None:
-    (sentence,) = advise([line], Step.BUILD, part)
+    (sentence,) = (each.sentence for each in advise([line], Step.BUILD, part))
     assert told in sentence
     for written in re.findall(r"`((?:build|system): [^`]*)`", sentence):
         parsed = parse_recipe(f"name: demo\nversions: ['1.0']\n{written}\n", file="demo.yaml", folder="/")
@@ -132,8 +132,22 @@ def test_what_to_write_holds_what_the_recipe_says_already(part: BuildPart, line:
 
 def test_packages_are_named_together() -> None:
     said = ["a.c:1:1: fatal error: 'ffi.h' file not found", "b.c:1:1: fatal error: 'yaml.h' file not found"]
-    assert "`system: {apt: [libffi-dev, libyaml-dev]}`" in advise(said, Step.BUILD)[0]
+    assert "`system: {apt: [libffi-dev, libyaml-dev]}`" in advise(said, Step.BUILD)[0].sentence
 
 
 def test_nothing_is_advised_about_what_nobody_knows() -> None:
     assert advise(["RuntimeError: no setup today"], Step.BUILD) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "step", "cause"),
+    [
+        ("error: 'ffi.h' file not found", Step.BUILD, "system-package"),
+        ("ModuleNotFoundError: No module named 'Cython'", Step.BUILD, "build-requirement"),
+        ("urlopen error", Step.BUILD, "network"),
+        ("urlopen error", Step.TEST, "network"),
+        ("ModuleNotFoundError: No module named 'pytest'", Step.TEST, "test-requirement"),
+    ],
+)
+def test_a_word_says_what_it_is_about(line: str, step: Step, cause: str) -> None:
+    assert [each.cause for each in advise([line], step)] == [cause]

@@ -27,7 +27,7 @@ def decisive(output: bytes) -> tuple[str, ...]:
 def test_a_log_comes_to_its_golden_lines_and_advice(log: Path) -> None:
     lines = decisive(log.read_bytes())
     step = Step(log.stem.rpartition(".")[2])
-    text = "".join(f"{line}\n" for line in (*lines, *(f"help: {told}" for told in advise(lines, step))))
+    text = "".join(f"{line}\n" for line in (*lines, *(f"help: {told.sentence}" for told in advise(lines, step))))
     golden = log.with_suffix(".txt")
     if os.environ.get("BUILDFARM_REGOLD"):
         golden.write_text(text, encoding="utf-8")
