@@ -143,7 +143,7 @@ def _packed(packed: zipfile.ZipFile, changed: Mapping[str, bytes], record: str, 
                 for piece in _pieces(body):
                     digest.update(piece)
                     size += copy.write(piece)
-            if not member.is_dir():
+            if not member.filename.endswith("/"):
                 written = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
                 rows.append((member.filename, f"sha256={written}", str(size)))
         text = io.StringIO()

@@ -79,6 +79,8 @@ def _check_places(name: str, content: IO[bytes], members: Iterable[zipfile.ZipIn
 
 def _entry(name: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
     mode = member.external_attr >> 16
+    if not member.filename:
+        refuse(name, "has an entry without a name")
     # Its raw name: the parser ends names at a NUL, where others may not.
     entry = Entry(path=plain_path(name, member.orig_filename), kind="folder", mtime=_time(member.date_time))
     if stat.S_ISLNK(mode):

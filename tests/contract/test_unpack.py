@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buildfarm.adapters.host.provision import Provision
@@ -150,6 +150,7 @@ def test_all_or_nothing_is_written(
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @settings(max_examples=100, deadline=None)
 @given(found=members, pack=st.sampled_from([as_tar, as_zip]))
+@example(found=[("", b"0", "p/a")], pack=as_zip)
 def test_in_memory_too(
     found: list[tuple[str, bytes, str]], pack: Callable[[list[tuple[str, bytes, str]]], tuple[str, bytes]]
 ) -> None:
