@@ -143,7 +143,7 @@ def test_all_or_nothing_is_written(
             assert on_disk(Path(below, "source")) == {path: each for path, each in said.items() if path not in above}
             root = Path(below, "source").resolve()
             for path in Path(below, "source").rglob("*"):
-                assert path.resolve().is_relative_to(root)
+                assert Path(os.path.realpath(path)).is_relative_to(root)  # resolve() raises for a link to itself
     assert on_disk(Path(session.layout.root)) == before
 
 
