@@ -205,8 +205,8 @@ def test_a_broken_farm_yaml_tells_all_that_is_wrong_with_it(farm: Farm, tmp_path
     finally:
         file.unlink()
     assert (done.code, unreadable.code) == (2, 2)
-    for name in ("jobs", "glibc", "colour"):
-        assert f"{file}: " in done.err
+    for place, name in (("1:7", "jobs"), ("2:8", "glibc"), ("3:1", "colour")):
+        assert f"{file}:{place}: error" in done.err
         assert name in done.err
     assert str(file) in unreadable.err
     assert "Traceback" not in unreadable.err

@@ -193,7 +193,7 @@ CASES = {
         step="test",
         code="import",
         message="No module named 'notrequired'",
-        advice="add what is missing to the project's requirements",
+        advice="add `requires: [notrequired]`",
         shown="ModuleNotFoundError",
     ),
     "undefined": Case(
