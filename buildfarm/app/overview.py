@@ -60,6 +60,7 @@ def status_json(site: Site) -> dict[str, Any]:
                 "target": str(row.job.target),
                 "state": row.state,
                 "attempts": row.attempts,
+                "seconds": round(row.seconds, 3),
                 "reason": row.outcome.reason.message if isinstance(row.outcome, Failed) else None,
             }
             for row in site.farm.jobs.rows()
