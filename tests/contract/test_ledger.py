@@ -552,6 +552,7 @@ def drain(ledger: Ledger, name: str) -> list[str]:
     return keys
 
 
+@pytest.mark.slow
 def test_threads_never_lease_the_same_job(ledger: Ledger) -> None:
     queue(ledger, *(build(number) for number in range(JOBS // 4)))
     taken: list[str] = []

@@ -84,6 +84,7 @@ def test_children_do_not_keep_their_parent_alive(owners: LocalOwners) -> None:
         os.close(tell)
 
 
+@pytest.mark.slow
 def test_who_asks_disturbs_nobody(owners: LocalOwners) -> None:
     stop = threading.Event()
 

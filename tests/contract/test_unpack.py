@@ -113,6 +113,7 @@ def session(store: MemoryStore, tmp_path: Path) -> Iterator[Session]:
         yield session
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=members, pack=st.sampled_from([as_tar, as_zip]))

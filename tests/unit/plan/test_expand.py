@@ -406,6 +406,7 @@ def tags(job: BuildJob) -> tuple[str, ...]:
     return (f"{own}-{job.target.abi}-{platform}", *abi3, "py3-none-any")
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(worlds(), st.data())
 def test_planning_with_growing_facts_ends_and_forgets_no_target(grown: World, data: st.DataObject) -> None:

@@ -228,6 +228,7 @@ def test_many_warnings_leave_the_recipe() -> None:
     assert len(parsed.diagnostics) == MOST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

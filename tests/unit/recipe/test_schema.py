@@ -91,6 +91,7 @@ def test_parser_and_schema_agree(path: Path) -> None:
         assert told <= ONLY_THE_PARSER.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*GOOD, FULL], ids=lambda path: path.stem)
 def test_they_agree_on_every_mutation(path: Path) -> None:
     for mutant in mutations(loaded(path.read_text(encoding="utf-8"))):

@@ -162,6 +162,7 @@ paths = st.builds(
 kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.builds(member, paths, kinds, paths), max_size=5))
 def test_no_archive_reaches_a_path_outside(members: list[Member]) -> None:

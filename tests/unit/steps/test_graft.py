@@ -131,6 +131,7 @@ def test_the_licence_is_a_header_however_the_headers_end(end: str) -> None:
     assert str(told.get_payload()).strip() == ("What it is." if "What" in end else "")
 
 
+@pytest.mark.slow
 def test_a_bomb_is_left_to_the_verification() -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:

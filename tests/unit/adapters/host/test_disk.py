@@ -18,6 +18,7 @@ def breaks(disk: Disk, seconds: float) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_what_is_written_is_found_within_seconds(tmp_path: Path) -> None:
     disk = Disk(tmp_path, 1_000_000, reserve=0)
     (tmp_path / "deep").mkdir()
