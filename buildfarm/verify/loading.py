@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from buildfarm.model.wheel import Finding
 from buildfarm.verify.claim import Claim
+from buildfarm.verify.elf import Elf
 from buildfarm.verify.finding import error, some
 from buildfarm.verify.wheelfile import Wheel
 
@@ -35,35 +36,36 @@ def rpath(wheel: Wheel, _: Claim) -> Iterator[Finding]:
 
 def executable_stack(wheel: Wheel, _: Claim) -> Iterator[Finding]:
     """No binary asks for an executable stack, which glibc 2.41 refuses to a library that is loaded."""
-    for binary, elf in wheel.elfs:
-        if elf.executable_stack:
-            yield error(
-                f"{binary.path} asks for an executable stack, and glibc 2.41 refuses to load such a library",
-                subject=binary.path,
-                advice="link with -z noexecstack (LDFLAGS: -Wl,-z,noexecstack)",
-            )
+    trouble = "asks for an executable stack, and glibc 2.41 refuses to load such a library"
+    return _each(
+        wheel, lambda elf: elf.executable_stack, trouble, "link with -z noexecstack (LDFLAGS: -Wl,-z,noexecstack)"
+    )
 
 
 def text_relocations(wheel: Wheel, _: Claim) -> Iterator[Finding]:
     """No binary makes the loader write into code, which musl cannot and SELinux forbids."""
-    for binary, elf in wheel.elfs:
-        if elf.text_relocations:
-            yield error(
-                f"{binary.path} has text relocations: it was compiled for a fixed address",
-                subject=binary.path,
-                advice="compile all of it with -fPIC, static libraries included",
-            )
+    trouble = "has text relocations: it was compiled for a fixed address"
+    return _each(
+        wheel, lambda elf: elf.text_relocations, trouble, "compile all of it with -fPIC, static libraries included"
+    )
 
 
 def writable_code(wheel: Wheel, _: Claim) -> Iterator[Finding]:
     """No part of a binary is loaded both writable and executable."""
+    trouble = "has a segment that is both writable and executable"
+    return _each(
+        wheel,
+        lambda elf: elf.writable_code,
+        trouble,
+        "link without -N (--omagic) and without a linker script of its own",
+    )
+
+
+def _each(wheel: Wheel, holds: Callable[[Elf], bool], trouble: str, advice: str) -> Iterator[Finding]:
+    """An error for each binary of which that holds."""
     for binary, elf in wheel.elfs:
-        if elf.writable_code:
-            yield error(
-                f"{binary.path} has a segment that is both writable and executable",
-                subject=binary.path,
-                advice="link without -N (--omagic) and without a linker script of its own",
-            )
+        if holds(elf):
+            yield error(f"{binary.path} {trouble}", subject=binary.path, advice=advice)
 
 
 def _climbs(path: str, rest: str) -> bool:
