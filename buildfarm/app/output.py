@@ -10,7 +10,7 @@ from packaging.utils import parse_wheel_filename
 from rich.console import Console
 from rich.text import Text
 
-from buildfarm.app.debug import call
+from buildfarm.app.again import call
 from buildfarm.app.harmless import harmless_lines
 from buildfarm.app.local import Result
 from buildfarm.app.options import PORT

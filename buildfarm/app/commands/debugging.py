@@ -28,7 +28,7 @@ def debug(options: dict[str, str], job: str, command: str | None) -> int:
     """
     import os
 
-    from buildfarm.app import debug as again
+    from buildfarm.app import again
     from buildfarm.app.harmless import harmless_lines
     from buildfarm.app.overview import title
     from buildfarm.model.session import Command
@@ -67,7 +67,7 @@ def reproduce(options: dict[str, str], job: str, as_json: bool) -> int:
     The same inputs, a session of its own, its output live on standard error; the ledger is not changed. Exit code 0:
     it ended as recorded, a wheel with the same bytes; 1: it did not. JOB is the beginning of a key, or a project.
     """
-    from buildfarm.app import debug as again
+    from buildfarm.app import again, comparing
     from buildfarm.app.harmless import harmless_lines
 
     settings = settings_of(options)
@@ -78,9 +78,9 @@ def reproduce(options: dict[str, str], job: str, as_json: bool) -> int:
         sink = log_to(sys.stderr)
         now = again.repeat(site, row, site.runner, sink)
         sink(b"\n")
-        found = again.compare(row.outcome, now, site.farm.store)
+        found = comparing.compare(row.outcome, now, site.farm.store)
     if as_json:
-        print_json(again.comparison_json(row, now, found, line))
+        print_json(comparing.comparison_json(row, now, found, line))
     else:
         click.echo(harmless_lines(found.sentence))
         for each in found.differs:
