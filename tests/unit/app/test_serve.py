@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildfarm.app import serve
-from buildfarm.app.serve import File, IndexServer, Page, locate, make_server, negotiate, part_of, pip_command
+from buildfarm.app.serve import IndexServer, make_server, pip_command
 from buildfarm.model.errors import FarmError
+from buildfarm.pages.addresses import File, Page, locate, negotiate, part_of
 
 HTML = "text/html"
 JSON = "application/vnd.pypi.simple.v1+json"
