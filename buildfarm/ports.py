@@ -1,4 +1,4 @@
-"""The seams: Protocols, and the values that they speak of. A docstring is what an implementer promises.
+"""The seams: Protocols. A docstring is what an implementer promises.
 
 Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Rendering, Learning,
 Sources, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract`` holds every adapter to the same promises.
@@ -9,28 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from typing import IO, Protocol
 
 from buildfarm.model.events import IndexEvent, Payload
 from buildfarm.model.facts import KnownSource, KnownWheel
 from buildfarm.model.job import BuildJob, BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
+from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Outcome, Reason
 from buildfarm.model.recipe import Recipe
+from buildfarm.model.records import Beat, JobRow, Publication, Resolution
 from buildfarm.model.session import Command, Completed, Content, Layout, SessionSpec, Sink, Stop
 from buildfarm.model.system import Crate, SeenPackage, SystemPackage
 from buildfarm.model.wheel import Artifact, TestReport
 
 # ------------------------------------------------------------------------------------------------ worker side
-
-
-class Beat(StrEnum):
-    """What a heartbeat answers."""
-
-    GO_ON = "go on"
-    CANCEL = "cancel"
-    FENCED = "fenced"
 
 
 class Claims(Protocol):
@@ -135,47 +127,6 @@ class Runner(Protocol):
 
 
 # ------------------------------------------------------------------------------------------- coordinator side
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """A job as the ledger has it.
-
-    ``wishes`` are the requirements that its build hook asked for; ``log`` names its last attempt; ``seconds`` is how
-    long that ran, ``started`` when it began (seconds since 1970, by the ledger's clock) and ``worker`` by whom.
-    """
-
-    job: Job
-    state: str
-    attempts: int = 0
-    wishes: tuple[str, ...] = ()
-    outcome: Outcome | None = None
-    log: str = ""
-    seconds: float = 0.0
-    started: float = 0.0
-    worker: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """A wheel's way onto an index: wanted, published, conflict or refused.
-
-    ``content`` as in ``VerifiedWheel``; ``build`` is the key of the job that made it, empty for one that was not built
-    here.
-    """
-
-    index: str
-    project: str
-    version: str
-    artifact: Artifact
-    state: str = "wanted"
-    note: str = ""
-    content: str = ""
-    build: str = ""
-
-
-Resolution = Mapping[str, Mapping[str, KnownSource | Reason] | Reason]
-"""Recipe name → exact version → its source; a ``Reason`` where there is none."""
 
 
 class Requests(Protocol):
@@ -300,20 +251,6 @@ class Learning(Protocol):
         """The wheel of each project that was verified last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """One file that upstream offers. ``sha256`` is empty where the index does not tell; ``origin`` a URL or absolute
-    path.
-    """
-
-    filename: str
-    origin: str
-    sha256: str = ""
-    size: int = 0
-    requires_python: str = ""
-    yanked: bool = False
-
-
 class Sources(Protocol):
     """Where sources and locked wheels come from. With network, as Resolver, Packages and Crates are."""
 
@@ -425,12 +362,3 @@ class Report(Protocol):
 
 def no_report(progress: Progress) -> None:
     """Hear nothing."""
-
-
-GIT = "git+"
-"""How the origin of a commit begins; then come the URL of its repository, ``@`` and the commit."""
-
-
-def local_path(origin: str) -> Path | None:
-    """The path that an origin names, or None where it is a URL."""
-    return None if "://" in origin else Path(origin)

@@ -15,11 +15,12 @@ from buildfarm.adapters.git_repository import Blob, GitRepository, remove_unused
 from buildfarm.adapters.local_source import kept
 from buildfarm.adapters.packed import pack
 from buildfarm.model.errors import Unavailable
+from buildfarm.model.origin import GIT
 from buildfarm.model.outcome import Reason
 from buildfarm.model.session import OLDEST_EPOCH
 from buildfarm.model.url import redacted
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import GIT, Progress, Report, Store
+from buildfarm.ports import Progress, Report, Store
 from buildfarm.steps.entry import BOUNDS, refuse
 
 _DEEPEST = 10  # submodules of submodules

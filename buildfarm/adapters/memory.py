@@ -21,12 +21,13 @@ from buildfarm.adapters.tree import plain_path
 from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildJob, Environment, Lock, LockedWheel
+from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.system import Crate, SystemPackage
 from buildfarm.model.target import platforms_at
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Offer, Store
+from buildfarm.ports import Store
 
 
 class MemoryStore:

@@ -20,10 +20,11 @@ from packaging.utils import parse_wheel_filename
 from buildfarm.adapters.pip_config import PipConfig, bare
 from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.job import Environment, Lock, LockedWheel
+from buildfarm.model.origin import local_path
 from buildfarm.model.outcome import Reason
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Sources, local_path
+from buildfarm.ports import Sources
 
 _ARGUMENTS = (
     *("pip", "compile", "--format", "pylock.toml", "--only-binary", ":all:"),

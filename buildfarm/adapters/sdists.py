@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from buildfarm.model.origin import Offer
 from buildfarm.model.session import ARCHIVES
-from buildfarm.ports import Offer
 
 
 def sdist_version(filename: str, project: str) -> str:

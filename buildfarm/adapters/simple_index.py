@@ -18,8 +18,8 @@ from buildfarm.adapters import durable
 from buildfarm.adapters.pip_config import bare
 from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import Unavailable
+from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Reason
-from buildfarm.ports import Offer
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _FRESH = 600.0  # seconds: the longest that a page is believed without asking again, whatever the server says

@@ -16,11 +16,12 @@ from buildfarm.adapters.simple_index import SimpleIndex
 from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import Unavailable
 from buildfarm.model.facts import KnownSource
+from buildfarm.model.origin import GIT, Offer, local_path
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.url import redacted
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import GIT, Offer, Store, local_path
+from buildfarm.ports import Store
 
 
 class Place(Protocol):

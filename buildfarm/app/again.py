@@ -14,8 +14,9 @@ from buildfarm.farm.find import find_jobs
 from buildfarm.model.errors import RecipeError, StepFailed
 from buildfarm.model.job import BuildJob, Lease
 from buildfarm.model.outcome import Failed, Outcome, Step
+from buildfarm.model.records import JobRow
 from buildfarm.model.session import Command, SessionSpec, Sink, Stop
-from buildfarm.ports import JobRow, Runner, Session
+from buildfarm.ports import Runner, Session
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash --norc --noprofile -i; exec sh -i")
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from buildfarm.app.overview import title
 from buildfarm.model.outcome import Built, Failed, Outcome, Step, Tested
+from buildfarm.model.records import JobRow
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import JobRow, Store
+from buildfarm.ports import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

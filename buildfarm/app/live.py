@@ -21,7 +21,8 @@ from buildfarm.app.progress import Screen, say
 from buildfarm.model.job import Lease
 from buildfarm.model.outcome import Built, Cancelled, Failed, HandedBack, Lost, Outcome, Tested, Wanting
 from buildfarm.model.plan import Later
-from buildfarm.ports import JobRow, Progress
+from buildfarm.model.records import JobRow
+from buildfarm.ports import Progress
 
 _OFTEN = 2  # frames in a second: each costs two milliseconds
 _NARROW = 60  # columns, up to which a line goes without its margin

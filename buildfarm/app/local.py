@@ -15,7 +15,8 @@ from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.work import Workplace, work_one
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import BuildRequest, Job, Worker
-from buildfarm.ports import JobRow, Progress, Report
+from buildfarm.model.records import JobRow
+from buildfarm.ports import Progress, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,10 @@ from buildfarm.model.job import BuildJob, Environment, Job, TestJob
 from buildfarm.model.outcome import Built, Failed, Outcome, Reason, Step, Tested
 from buildfarm.model.plan import Goal, LeftOut, Plan
 from buildfarm.model.reasons import CAUSES
+from buildfarm.model.records import JobRow
 from buildfarm.model.wheel import Artifact, tags_of
 from buildfarm.plan.ground import raised
-from buildfarm.ports import JobRow, Log
+from buildfarm.ports import Log
 from buildfarm.steps.build import spoken
 
 

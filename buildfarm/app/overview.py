@@ -19,8 +19,8 @@ from buildfarm.farm.why import Story
 from buildfarm.model.canonical import to_plain
 from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Failed, Tested
+from buildfarm.model.records import JobRow, Publication
 from buildfarm.model.url import redacted
-from buildfarm.ports import JobRow, Publication
 
 
 def title(row: JobRow) -> str:

@@ -16,7 +16,7 @@ from buildfarm.model.errors import RecipeError
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Recipe, SdistSource, Track, UrlSource
-from buildfarm.ports import Resolution
+from buildfarm.model.records import Resolution
 from buildfarm.recipe.edits import UNKNOWN, with_sdist_hashes, with_url_hash
 from buildfarm.recipe.parse import parse_recipe
 

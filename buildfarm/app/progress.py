@@ -17,7 +17,8 @@ from buildfarm.app.harmless import WholeLines, shown
 from buildfarm.model.job import Lease, Worker
 from buildfarm.model.outcome import Lost, Outcome
 from buildfarm.model.plan import Later
-from buildfarm.ports import Beat, Claims, JobRow, Log, Progress
+from buildfarm.model.records import Beat, JobRow
+from buildfarm.ports import Claims, Log, Progress
 
 
 class Screen:

@@ -14,8 +14,8 @@ from buildfarm.model.facts import Facts, KnownSource, KnownWheel
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Plan
+from buildfarm.model.records import Publication, Resolution
 from buildfarm.plan.expand import expand as expand_plan
-from buildfarm.ports import Publication, Resolution
 
 
 def expand(farm: Coordinator, request: BuildRequest) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.errors import RecipeError
-from buildfarm.ports import JobRow
+from buildfarm.model.records import JobRow
 
 _SHORTEST = 4  # digits: fewer may be the name of a project
 

@@ -11,8 +11,9 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob, BuildRequest
 from buildfarm.model.plan import Goal, Plan
+from buildfarm.model.records import JobRow, Publication
 from buildfarm.model.wheel import Artifact, TestReport, Verdict, VerifiedWheel
-from buildfarm.ports import JobRow, Progress, Publication
+from buildfarm.ports import Progress
 from buildfarm.verify.rules import verify
 
 ACCEPTED = frozenset({Verdict.PASSED, Verdict.SKIPPED})

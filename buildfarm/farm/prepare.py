@@ -18,10 +18,11 @@ from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.job import BuildJob, Input, Lock, SourcePin, TestJob
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import Patch
+from buildfarm.model.records import JobRow
 from buildfarm.model.session import Archive
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import JobRow, Progress
+from buildfarm.ports import Progress
 from buildfarm.steps.archive import unpacked
 from buildfarm.steps.crates import locked_crates
 from buildfarm.verify.wheelfile import read_wheel

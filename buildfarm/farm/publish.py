@@ -12,10 +12,11 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.events import FilePublished
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Built
+from buildfarm.model.records import Publication
 from buildfarm.pages.project import fold
 from buildfarm.pages.simple import render_project, render_root
 from buildfarm.pages.statement import Build, statement
-from buildfarm.ports import Progress, Publication
+from buildfarm.ports import Progress
 from buildfarm.verify.wheelfile import read_wheel
 
 PROVENANCE = ".provenance.json"

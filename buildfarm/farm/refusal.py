@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from packaging.version import Version
 
+from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Reason
-from buildfarm.ports import Offer
 
 _MOST = 5  # versions that are named
 

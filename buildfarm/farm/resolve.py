@@ -17,11 +17,13 @@ from buildfarm.farm.refusal import changed, other_bytes, unknown_project, unknow
 from buildfarm.model.errors import RecipeError, Unavailable
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildRequest
+from buildfarm.model.origin import GIT, Offer
 from buildfarm.model.outcome import Reason
 from buildfarm.model.recipe import GitSource, PathSource, Recipe, SdistSource, Track, UrlSource
+from buildfarm.model.records import Resolution
 from buildfarm.model.session import ARCHIVES
 from buildfarm.model.url import redacted
-from buildfarm.ports import GIT, Offer, Progress, Resolution
+from buildfarm.ports import Progress
 
 Versions = Mapping[str, KnownSource | Reason] | Reason
 

@@ -15,7 +15,7 @@ from buildfarm.farm.supersede import supersede
 from buildfarm.model.events import FileYanked
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.plan import Plan
-from buildfarm.ports import JobRow
+from buildfarm.model.records import JobRow
 
 PENDING = frozenset({"pending"})
 UNFINISHED = frozenset({"pending", "queued", "running"})

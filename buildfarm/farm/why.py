@@ -12,8 +12,8 @@ from buildfarm.farm.find import begins
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.job import BuildJob, Input, TestJob
 from buildfarm.model.outcome import Built
+from buildfarm.model.records import JobRow, Publication
 from buildfarm.pages.project import fold
-from buildfarm.ports import JobRow, Publication
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

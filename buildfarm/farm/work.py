@@ -12,7 +12,8 @@ from buildfarm.attempt import Bench, attempt
 from buildfarm.model.errors import FarmError
 from buildfarm.model.job import Lease, Worker
 from buildfarm.model.outcome import Cancelled, HandedBack, Lost, Outcome
-from buildfarm.ports import Beat, Bell, Claims, Log, Progress, Report, Runner, Store
+from buildfarm.model.records import Beat
+from buildfarm.ports import Bell, Claims, Log, Progress, Report, Runner, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

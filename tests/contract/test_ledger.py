@@ -56,9 +56,9 @@ from buildfarm.model.outcome import (
     Wanting,
 )
 from buildfarm.model.recipe import AUTO_IMPORTS, Build, Limits, Override, Recipe, System, Track, UrlSource
+from buildfarm.model.records import Beat, JobRow, Publication, Resolution
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact, Finding, Severity, TestReport, Verdict, VerifiedWheel
-from buildfarm.ports import Beat, JobRow, Publication, Resolution
 
 STATES = ("pending", "queued", "running", "succeeded", "failed", "cancelled")
 TARGET = Target.parse("cp311-manylinux_2_17_x86_64")

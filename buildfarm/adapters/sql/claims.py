@@ -26,8 +26,8 @@ from buildfarm.model.outcome import (
     Tested,
     Wanting,
 )
+from buildfarm.model.records import Beat
 from buildfarm.model.wheel import TestReport, Verdict
-from buildfarm.ports import Beat
 
 MOST_WISHES = 3
 

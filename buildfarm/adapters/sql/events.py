@@ -14,8 +14,8 @@ from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.database import Database
 from buildfarm.model.events import FilePublished, IndexEvent, Payload
+from buildfarm.model.records import Publication
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import Publication
 
 
 class SqlEvents:

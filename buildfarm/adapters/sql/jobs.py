@@ -13,8 +13,8 @@ from buildfarm.adapters.sql.arrows import move
 from buildfarm.adapters.sql.database import Database, Transaction
 from buildfarm.model.job import BuildJob, BuildRequest, Input, Job
 from buildfarm.model.outcome import Cancelled, Failed, Lost, Reason, Step
+from buildfarm.model.records import JobRow
 from buildfarm.model.wheel import Artifact
-from buildfarm.ports import JobRow
 
 TRUSTED = "trusted"
 MOST_TRIES = 3

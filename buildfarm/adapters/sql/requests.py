@@ -13,7 +13,7 @@ from buildfarm.model.canonical import from_plain, to_plain
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildRequest
 from buildfarm.model.outcome import Reason
-from buildfarm.ports import Resolution
+from buildfarm.model.records import Resolution
 
 URGENCIES = ("pull-request", "request", "nightly")
 

@@ -13,8 +13,8 @@ from buildfarm.adapters.pip_config import PipConfig, bare
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import Check, State
 from buildfarm.app.fetching import pip_config
+from buildfarm.model.origin import local_path
 from buildfarm.model.url import redacted
-from buildfarm.ports import local_path
 
 _PROJECT = "ziglang"  # our own tool-chain asks for it
 _TIMEOUT = 2.5  # seconds

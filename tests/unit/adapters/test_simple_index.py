@@ -11,7 +11,7 @@ from buildfarm.adapters.http_client import Credentials
 from buildfarm.adapters.simple_index import SimpleIndex, parse_page
 from buildfarm.adapters.upstream import Upstream
 from buildfarm.model.errors import Unavailable
-from buildfarm.ports import Offer
+from buildfarm.model.origin import Offer
 
 SHA = "a" * 64
 URL = "https://index.invalid/simple/pkg/"

@@ -18,9 +18,10 @@ from buildfarm.app.live import Live, duration
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog, Verbose, screen_for
 from buildfarm.model.job import BuildJob, Environment, Job, Lease, SourcePin, Worker
 from buildfarm.model.outcome import Cancelled, Failed, HandedBack, Lost, Outcome, Reason, Step, Tested, Wanting
+from buildfarm.model.records import Beat, JobRow
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact, TestReport, Verdict
-from buildfarm.ports import Beat, JobRow, Progress
+from buildfarm.ports import Progress
 
 TARGET = Target.parse("cp311-manylinux_2_17_x86_64")
 BUILD = BuildJob(

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from buildfarm.farm.refusal import other_bytes, unknown_project, unknown_version
+from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Reason
-from buildfarm.ports import Offer
 
 
 def offers(*versions: str, yanked: tuple[str, ...] = ()) -> dict[str, Offer]:
