@@ -16,10 +16,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from buildfarm.app import serve
 from buildfarm.app.serve import IndexServer, make_server
 from buildfarm.model.events import FilePublished, IndexEvent
 from buildfarm.model.wheel import Artifact
+from buildfarm.pages import addresses
 from buildfarm.pages.project import fold
 from buildfarm.pages.simple import render_project, render_root
 
@@ -113,7 +113,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The form that installers get; they would rather have JSON."""
     if request.param == "html":
-        monkeypatch.setattr(serve, "_FORMS", {"text/html": "index.html"})
+        monkeypatch.setattr(addresses, "FORMS", {addresses.HTML: "index.html"})
     return str(request.param)
 
 
