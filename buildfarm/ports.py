@@ -18,7 +18,7 @@ from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Outcome, Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.records import Beat, JobRow, Publication, Resolution
-from buildfarm.model.session import Command, Completed, Content, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.session import Command, Completed, Content, Endpoint, Fallen, Layout, SessionSpec, Sink, Stop
 from buildfarm.model.system import Crate, SeenPackage, SystemPackage
 from buildfarm.model.wheel import Artifact, TestReport
 
@@ -90,6 +90,13 @@ class Session(Protocol):
     @property
     def ran(self) -> tuple[Completed, ...]:
         """Every command that ended in it, in their order."""
+
+    @property
+    def services(self) -> Mapping[str, Endpoint]:
+        """Where the services answer that the session was opened with; their users can log in by now."""
+
+    def fallen(self) -> tuple[Fallen, ...]:
+        """Those of its services that run no more: ask before a failure is called one of the test."""
 
     def put(self, at: str, content: Content) -> None:
         """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
-from buildfarm.model.session import Archive, Command, Completed, Content, Ended, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.session import (
+    Archive,
+    Command,
+    Completed,
+    Content,
+    Ended,
+    Endpoint,
+    Fallen,
+    Layout,
+    SessionSpec,
+    Sink,
+    Stop,
+)
 from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Session, Store
@@ -66,6 +78,15 @@ class MemorySession:
     @property
     def packages(self) -> tuple[SeenPackage, ...]:
         """None: what runs here is a function."""
+        return ()
+
+    @property
+    def services(self) -> Mapping[str, Endpoint]:
+        """See ``ports.Session``."""
+        return {}
+
+    def fallen(self) -> tuple[Fallen, ...]:
+        """See ``ports.Session``."""
         return ()
 
     def put(self, at: str, content: Content) -> None:

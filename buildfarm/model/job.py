@@ -41,7 +41,9 @@ class Environment:
     ``target`` is the lowest floor that it reaches; ``definition`` is what it is made of (never what an image's id
     happens to be), and its digest enters the keys; ``test_definition`` is the part of it that a test sees. ``lacks``
     says why nothing can be built in it now, and what would help; empty where something can. ``release`` is the
-    distribution that its system packages are of; it counts where there are some.
+    distribution that its system packages are of; it counts where there are some. ``image`` and ``test_image`` name the
+    images of builds and tests, empty on a host; ``native`` is the platform tag that the image's own compiler and
+    libraries reach. ``services`` are the images of services that can run beside its tests.
     """
 
     name: str
@@ -50,10 +52,13 @@ class Environment:
     definition: Mapping[str, str]
     test_definition: Mapping[str, str]
     compilers: tuple[str, ...] = ()
-    services: bool = False
+    services: tuple[str, ...] = ()
     system: tuple[str, ...] = ()
     lacks: str = ""
     release: str = ""
+    image: str = ""
+    test_image: str = ""
+    native: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from buildfarm.model.job import Environment
-from buildfarm.model.recipe import Limits
+from buildfarm.model.recipe import Limits, Service
 from buildfarm.model.system import SystemPackage
 from buildfarm.model.wheel import Artifact
 
@@ -28,7 +28,8 @@ class SessionSpec:
     """What to open: for which attempt of which owner, in which environment, under which limits.
 
     ``epoch`` is SOURCE_DATE_EPOCH in seconds; ``cxx`` asks for a C++ tool-chain that is ready; ``packages`` are the
-    system packages that a build sees, their files in the store.
+    system packages that a build sees on a host, their files in the store; ``system`` the names of those that an image
+    has installed, by its own manager. ``compiler`` is zig or system. ``services`` are the servers that tests need.
     """
 
     attempt: str
@@ -39,6 +40,26 @@ class SessionSpec:
     epoch: int = OLDEST_EPOCH
     cxx: bool = False
     packages: tuple[SystemPackage, ...] = ()
+    system: tuple[str, ...] = ()
+    compiler: str = "zig"
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a service of the session answers."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallen:
+    """A service that runs no more: how it ended, and the last lines of its log."""
+
+    service: str
+    message: str
+    tail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

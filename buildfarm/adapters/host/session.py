@@ -17,7 +17,20 @@ from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.sweep import MARK, end_processes
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
-from buildfarm.model.session import Archive, Command, Completed, Content, Ended, Excess, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.session import (
+    Archive,
+    Command,
+    Completed,
+    Content,
+    Ended,
+    Endpoint,
+    Excess,
+    Fallen,
+    Layout,
+    SessionSpec,
+    Sink,
+    Stop,
+)
 from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
@@ -96,6 +109,15 @@ class HostSession:
     def ran(self) -> tuple[Completed, ...]:
         """See ``ports.Session``."""
         return tuple(self._ran)
+
+    @property
+    def services(self) -> Mapping[str, Endpoint]:
+        """See ``ports.Session``."""
+        return {}
+
+    def fallen(self) -> tuple[Fallen, ...]:
+        """See ``ports.Session``."""
+        return ()
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""
