@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import PurePosixPath
 
 from buildfarm.model.errors import StepFailed, Stopped, Wants
-from buildfarm.model.job import BuildJob, Lease, SourcePin, TestJob
+from buildfarm.model.job import BuildJob, Job, Lease, SourcePin, TestJob
 from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Ran, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
 from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
 from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict
+from buildfarm.plan.equipment import compiler_of, system_of
 from buildfarm.ports import Progress, Report, Runner, Session, Store
 from buildfarm.steps import build as build_step
-from buildfarm.steps import crates, graft, install, untested
+from buildfarm.steps import crates, graft, include, install, services, untested
 from buildfarm.steps import repair as repair_step
 from buildfarm.steps import test as test_step
 from buildfarm.steps.archive import unpacked
@@ -64,7 +66,7 @@ def attempt(lease: Lease, bench: Bench) -> Outcome:
 
 def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
     """Source and locked requirements in, a verified wheel out."""
-    with bench.runner.open(_spec(lease, Purpose.BUILD), bench.sink, bench.stop) as session:
+    with bench.runner.open(_spec(lease), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.BUILD, session.isolation)
         built = _build(job, lease, session, bench.store)
         _say(bench, lease, Step.REPAIR, PurePosixPath(built.path).name)
@@ -77,10 +79,10 @@ def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
 
 def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
     """A wheel by its digest in, a report out; the session is clean, like its consumer's, and holds no compiler."""
-    with bench.runner.open(_spec(lease, Purpose.TEST), bench.sink, bench.stop) as session:
+    with bench.runner.open(_spec(lease), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.TEST, session.isolation)
         _fill(lease, session, Step.TEST)
-        reports = [_run_test(job, each, lease, session, bench.store) for each in job.tests]
+        reports = [_run_test(job, each, lease, session, bench) for each in job.tests]
     imported = tuple(name for report in reports for name in report.imported)
     compiler = next((report.compiler for report in reports if report.compiler), "")
     if compiler and "none" not in session.isolation:
@@ -115,6 +117,7 @@ def _build(job: BuildJob, lease: Lease, session: Session, store: Store) -> Built
 
 def _repair(job: BuildJob, built: BuiltWheel, session: Session, store: Store) -> RepairedWheel:
     layout, path = session.layout, built.path
+    included = _include(job, built, session, store) if job.part.repair.include else {}
     if not repair_step.is_pure(path):
         _run(
             session,
@@ -129,8 +132,27 @@ def _repair(job: BuildJob, built: BuiltWheel, session: Session, store: Store) ->
         path = _only_wheel(session, str(PurePosixPath(path).parent), Step.REPAIR).path
     (artifact,) = session.take(path)
     with store.open(artifact.sha256) as content:
-        told = graft.tell(job, content, session.packages)
+        told = graft.tell(job, content, session.packages, included)
     return RepairedWheel(artifact=store.put(artifact.name, BytesIO(told)) if told else artifact)
+
+
+def _include(job: BuildJob, built: BuiltWheel, session: Session, store: Store) -> dict[str, str]:
+    """Put the files of ``repair.include`` into the wheel that was built; their sha256 by member of the wheel."""
+    layout = session.layout
+    session.put(f"{layout.scripts}/include.py", include.script())
+    session.put(f"{layout.work}/include-request.json", include.request(job, layout))
+    done = _run(session, include.collect(layout), Step.REPAIR)
+    answer = _read(session, store, f"{layout.work}/include.json", done, Step.REPAIR)
+    collected = {
+        f"{number}/{each.name}": each
+        for number in range(len(job.part.repair.include))
+        for each in session.take(f"{layout.work}/include/{number}/*")
+    }
+    files, executable = include.chosen(job, answer, collected)
+    (wheel,) = session.take(built.path)
+    with store.open(wheel.sha256) as content:
+        session.put(built.path, include.included(job, content, files, executable, store.open))
+    return {member: each.sha256 for member, each in files.items()}
 
 
 def claim_of(job: BuildJob, root: str = "") -> Claim:
@@ -153,23 +175,33 @@ def claim_of(job: BuildJob, root: str = "") -> Claim:
 # ----------------------------------------------------------------------------------------------------------- test
 
 
-def _run_test(job: TestJob, test: Test, lease: Lease, session: Session, store: Store) -> TestReport:
+def _run_test(job: TestJob, test: Test, lease: Lease, session: Session, bench: Bench) -> TestReport:
     layout, report = session.layout, TestReport(verdict=Verdict.PASSED)
     if test.imports:
-        report = _import(job, test, session, store)
+        report = _import(job, test, session, bench.store)
     seen = [*test.files]
     if test.sources and job.source:
-        seen += _put_sources(test, _patched(job.source, lease), session, store)
-    for path, content in test_step.files(test, layout).items():
+        seen += _put_sources(test, _patched(job.source, lease), session, bench.store)
+    for path, content in test_step.files(test, layout, session.services).items():
         session.put(path, content)
     _fail_if(untested.nowhere(test, seen))
-    for command in test_step.commands(test, layout):
+    for command in test_step.commands(test, layout, session.services):
         session.put(f"{command.cwd}/.buildfarm", b"")  # makes the folder
         done = session.run(command)
-        _fail_if(untested.nothing_ran(test, done, seen))
+        nothing = untested.nothing_ran(test, done, seen)
+        if nothing or not done.ok:
+            _fail_if(_fallen(done, session, bench.sink) or nothing)
         if not done.ok:
             raise _failed(done, Step.TEST)
     return report
+
+
+def _fallen(done: Completed, session: Session, sink: Sink) -> Reason | None:
+    """Why a server is to blame for how a command ended, and the test is not."""
+    ended = session.fallen() if done.ended in (Ended.EXITED, Ended.SILENCE, Ended.WALL) else ()
+    if ended:
+        sink(services.said(ended))
+    return services.fallen(ended)
 
 
 def _put_sources(test: Test, source: Archive, session: Session, store: Store) -> list[str]:
@@ -206,18 +238,24 @@ def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestRep
 # ------------------------------------------------------------------------------------------------------- sessions
 
 
-def _spec(lease: Lease, purpose: Purpose) -> SessionSpec:
-    job = lease.job
-    return SessionSpec(
-        attempt=lease.name,
-        owner=lease.worker,
-        purpose=purpose,
-        environment=job.environment,
-        limits=job.limits,
-        epoch=job.source.epoch if job.source else OLDEST_EPOCH,
-        cxx=isinstance(job, BuildJob) and job.cxx,
-        packages=job.packages if isinstance(job, BuildJob) else (),
+def planned(job: Job) -> SessionSpec:
+    """The session that the job is done in, of no attempt yet."""
+    common = partial(SessionSpec, attempt="", owner="", environment=job.environment, limits=job.limits)
+    epoch = job.source.epoch if job.source else OLDEST_EPOCH
+    if isinstance(job, TestJob):
+        return common(purpose=Purpose.TEST, epoch=epoch, services=test_step.services(job))
+    return common(
+        purpose=Purpose.BUILD,
+        epoch=epoch,
+        cxx=job.cxx,
+        packages=job.packages,
+        system=system_of(job.part, job.environment),
+        compiler=compiler_of(job.part, job.environment),
     )
+
+
+def _spec(lease: Lease) -> SessionSpec:
+    return replace(planned(lease.job), attempt=lease.name, owner=lease.worker)
 
 
 def _patched(source: SourcePin, lease: Lease) -> Archive:
@@ -232,9 +270,8 @@ def _fill(lease: Lease, session: Session, step: Step) -> None:
         if each.role in ("wheelhouse", "wheel"):
             wheels.append(f"{layout.wheelhouse}/{each.artifact.name}")
             session.put(wheels[-1], each.artifact)
-    _run(session, install.make_venv(layout), step)
-    if wheels:
-        _run(session, install.install(layout, wheels), step)
+    for command in install.fill(lease.job.target, layout, wheels):
+        _run(session, command, step)
 
 
 def _run(

@@ -37,7 +37,10 @@ LAYOUT = Layout.at(ROOT, python="python", tools={name: (name,) for name in ("uv"
 
 
 class MemoryRunner:
-    """A ``Runner`` without a process (``ports.Runner``). Of the limits only the log's is kept."""
+    """A ``Runner`` without a process (``ports.Runner``). Of the limits only the log's is kept.
+
+    A service of it is a name with a port; a program ends one by writing its log to ``/buildfarm/services/NAME``.
+    """
 
     def __init__(self, store: Store, programs: Programs) -> None:
         self._store = store
@@ -60,6 +63,7 @@ class MemorySession:
         self.files: dict[str, bytes] = {}
         self._store = store
         self._programs = programs
+        self._served = spec.services
         self._log = spec.limits.log
         self._sink = sink
         self._stop = stop
@@ -83,11 +87,16 @@ class MemorySession:
     @property
     def services(self) -> Mapping[str, Endpoint]:
         """See ``ports.Session``."""
-        return {}
+        return {name: Endpoint(host="127.0.0.1", port=1024 + n) for n, name in enumerate(sorted(self._served))}
 
     def fallen(self) -> tuple[Fallen, ...]:
         """See ``ports.Session``."""
-        return ()
+        logs = {name: self.files.get(f"{ROOT}/services/{name}") for name in sorted(self._served)}
+        return tuple(
+            Fallen(service=name, message=f"the service {name} ended", tail=tuple(log.decode().splitlines()))
+            for name, log in logs.items()
+            if log is not None
+        )
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``."""

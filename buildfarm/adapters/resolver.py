@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import tempfile
 import tomllib
@@ -22,7 +23,7 @@ from buildfarm.model.errors import FarmError, Unavailable
 from buildfarm.model.job import Environment, Lock, LockedWheel
 from buildfarm.model.origin import local_path
 from buildfarm.model.outcome import Reason
-from buildfarm.model.target import Target
+from buildfarm.model.target import Target, platforms_at
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Sources
 
@@ -30,7 +31,16 @@ _ARGUMENTS = (
     *("pip", "compile", "--format", "pylock.toml", "--only-binary", ":all:"),
     *("--no-python-downloads", "--no-header", "--no-annotate", "--no-progress", "--color", "never", "--quiet", "-"),
 )
+_UV_FLOORS = ((2, 17), (2, 28), *((2, minor) for minor in range(31, 41)))  # that --python-platform has names for
 _SECONDS = 600.0  # for one resolution: a large one with a cold cache takes a minute
+_FREE_THREADED = """#!/bin/sh
+exec {python} -I -c 'import sys, sysconfig
+sysconfig.get_config_vars()["Py_GIL_DISABLED"] = 1
+at = sys.argv.index("-c", 1)
+code = sys.argv[at + 1]
+del sys.argv[1 : at + 2]
+exec(code)' "$@"
+"""
 _CAUSE = re.compile(r"cause: (?:Because )?(.*?)(?:\n\n|\n *cause:|\Z)", re.DOTALL)
 _CONCLUSION = ", we can conclude that your requirements are unsatisfiable."
 
@@ -39,8 +49,9 @@ class UvResolver:
     """``ports.Resolver`` by the program ``uv``.
 
     ``indexes`` is the folder whose ``<index>/simple`` are our own. ``interpreter`` gives the path of an environment's
-    Python on this machine, ``platforms`` the platform tags that it accepts, best first. ``environ`` is for uv, which is
-    told the rest by a file: its own variables are left out.
+    Python on this machine; of an image's interpreter uv is told what it is, and asks another. ``platforms`` gives the
+    platform tags that a host accepts, best first. ``environ`` is for uv, which is told the rest by a file: its own
+    variables are left out.
     """
 
     def __init__(
@@ -52,7 +63,7 @@ class UvResolver:
         sources: Sources,
         interpreter: Callable[[Environment], str],
         environ: Mapping[str, str],
-        platforms: Callable[[Environment], Iterable[str]] = lambda _: platform_tags(),
+        platforms: Callable[[], Iterable[str]] = platform_tags,
     ) -> None:
         self._uv = uv
         self._config = config
@@ -79,7 +90,8 @@ class UvResolver:
         if not wanted:
             return Lock()
         text = self._compile(wanted, environment, index)
-        accepted = accepted_tags(environment.target, self._platforms(environment))
+        platforms = platforms_at(environment.native) if environment.native else self._platforms()
+        accepted = accepted_tags(environment.target, platforms)
         packages = Pylock.from_dict(tomllib.loads(text)).packages
         return Lock(wheels=tuple(_locked(package, accepted) for package in sorted(packages, key=lambda it: it.name)))
 
@@ -92,7 +104,10 @@ class UvResolver:
         with tempfile.TemporaryDirectory(prefix="uv-") as folder:
             file = Path(folder) / "uv.toml"
             file.write_text(uv_configuration(self._config, self._indexes / index / "simple"), encoding="utf-8")
-            argv = (self._uv, "--config-file", str(file), *_ARGUMENTS, "--python", self._interpreter(environment))
+            python = self._interpreter(environment)
+            if environment.native and environment.target.abi.endswith("t"):
+                python = _free_threaded(python, Path(folder) / "python")
+            argv = (self._uv, "--config-file", str(file), *_ARGUMENTS, "--python", python, *in_image(environment))
             try:
                 done = subprocess.run(
                     argv,
@@ -132,6 +147,29 @@ def accepted_tags(target: Target, platforms: Iterable[str]) -> tuple[Tag, ...]:
         *cpython_tags(target.python, [target.abi], known),
         *compatible_tags(target.python, target.interpreter, known),
     )
+
+
+def in_image(environment: Environment) -> tuple[str, ...]:
+    """Options that tell uv which Python and platform an image has; none on a host, where it asks the interpreter.
+
+    Of a platform that it has no name for it is told the next older one.
+    """
+    if not environment.native:
+        return ()
+    own = Target(abi=environment.target.abi, platform=environment.native)
+    if own.platform.startswith("musllinux"):
+        platform = f"{own.arch}-unknown-linux-musl"
+    else:
+        floor = max((each for each in _UV_FLOORS if each <= (own.floor or (0, 0))), default=_UV_FLOORS[0])
+        platform = "{}-manylinux_{}_{}".format(own.arch, *floor)
+    return ("--python-version", "{}.{}".format(*own.python), "--python-platform", platform)
+
+
+def _free_threaded(python: str, at: Path) -> str:
+    """An interpreter that tells uv that it is free-threaded, which no option of uv can; what it runs is ``python``."""
+    at.write_text(_FREE_THREADED.format(python=shlex.quote(python)), encoding="utf-8")
+    at.chmod(0o755)
+    return str(at)
 
 
 def uv_configuration(config: PipConfig, own: Path) -> str:

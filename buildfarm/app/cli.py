@@ -10,6 +10,7 @@ import click
 from buildfarm import __version__
 from buildfarm.app.commands.building import build, plan
 from buildfarm.app.commands.debugging import debug, reproduce
+from buildfarm.app.commands.images import image
 from buildfarm.app.commands.ledger import cancel, logs, status, why
 from buildfarm.app.commands.machine import config, doctor, serve
 from buildfarm.app.commands.recipes import recipe
@@ -32,7 +33,7 @@ def cli() -> None:
     """Turn recipes into repaired, verified, tested wheels on your own index, exactly once, and say why."""
 
 
-for command in (build, plan, recipe, status, logs, cancel, why, debug, reproduce, serve, config, doctor, verify):
+for command in (build, plan, recipe, status, logs, cancel, why, debug, reproduce, serve, config, doctor, verify, image):
     cli.add_command(command)
 
 

@@ -33,7 +33,7 @@ def read_operands(operands: Iterable[str], files: Iterable[str], recipes: Path) 
     """
     named = (_operand(operand, recipes) for operand in operands)
     listed = (_requirements_file(Path(file), recipes) for file in files)
-    return _joined(together((*named, *listed)))
+    return _joined(together((*named, *listed)).without_twins())
 
 
 def _operand(operand: str, recipes: Path) -> Read:

@@ -23,13 +23,15 @@ from buildfarm.model.plan import Goal, LeftOut, Plan
 from buildfarm.model.reasons import CAUSES
 from buildfarm.model.records import JobRow
 from buildfarm.model.wheel import Artifact, tags_of
-from buildfarm.plan.ground import raised
+from buildfarm.plan.equipment import compiler_of
+from buildfarm.plan.ground import raised, reached
 from buildfarm.ports import Log
 from buildfarm.steps.build import spoken
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan as one JSON document."""
+def plan_json(plan: Plan, offered: Iterable[Environment]) -> dict[str, Any]:
+    """A plan as one JSON document; ``floor`` says why a build's target has the one that it has."""
+    environments = tuple(offered)
     return {
         "jobs": [
             {
@@ -40,6 +42,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "target": str(job.target),
                 "environment": job.environment.name,
                 "lane": job.environment.lane,
+                "floor": reached(job, environments) if isinstance(job, BuildJob) else "",
             }
             for job in plan.jobs
         ],
@@ -62,8 +65,7 @@ def plan_table(plan: Plan, console: Console) -> None:
     rows: list[tuple[Cell, ...]] = []
     for job in plan.jobs:
         kind = "build" if isinstance(job, BuildJob) else "test"
-        how = f", compiler {job.part.build.compiler}, then its test" if isinstance(job, BuildJob) else ""
-        rows.append((kind, job.project, job.version, str(job.target), f"in {job.environment.name}{how}"))
+        rows.append((kind, job.project, job.version, str(job.target), f"in {job.environment.name}{_how(job)}"))
     building = {(job.project, job.version, job.target) for job in plan.jobs}
     rows += [
         ("later", each.project, each.version, str(each.target), Text(each.reason, "dim"))
@@ -75,6 +77,18 @@ def plan_table(plan: Plan, console: Console) -> None:
         for each in plan.left_out
     ]
     print_table(console, ("job", "project", "version", "target", "why"), rows)
+
+
+def _how(job: Job) -> str:
+    return f", compiler {compiler_of(job.part, job.environment)}, then its test" if isinstance(job, BuildJob) else ""
+
+
+def floors(plan: Plan, offered: Iterable[Environment], console: Console) -> None:
+    """A line for every floor that targets of the plan have: why, and what would lower it."""
+    environments = tuple(offered)
+    for line in dict.fromkeys(reached(job, environments) for job in plan.jobs if isinstance(job, BuildJob)):
+        if line:
+            _say(console, line)
 
 
 def result_json(result: Result, log: Log) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -59,31 +59,30 @@ class Read:
             for each, text in self.diagnostics
         )
 
+    def without_twins(self, within: Callable[[Origin], object] = lambda _: None) -> Read:
+        """The same, with an error for each file that names a project which another file names before it.
+
+        ``within`` tells what they must have in common to be in each other's way, such as the folder; default: nothing.
+        """
+        return replace(self, diagnostics=tuple(dict.fromkeys((*self.diagnostics, *_twice(self.origins, within)))))
+
 
 def together(reads: Iterable[Read]) -> Read:
-    """All of them as one, in order; two recipe files of one project are an error that names both places."""
+    """All of them as one, in order; two recipe files of one project in one folder are an error that names both."""
     each = tuple(reads)
-    origins = tuple(dict.fromkeys(chain.from_iterable(one.origins for one in each)))
-    found = chain.from_iterable(one.diagnostics for one in each)
     return Read(
         recipes=tuple(chain.from_iterable(one.recipes for one in each)),
-        diagnostics=tuple(dict.fromkeys((*found, *_twice(origins)))),
-        origins=origins,
-    )
+        diagnostics=tuple(dict.fromkeys(chain.from_iterable(one.diagnostics for one in each))),
+        origins=tuple(dict.fromkeys(chain.from_iterable(one.origins for one in each))),
+    ).without_twins(lambda origin: origin.path.parent)
 
 
 def recipe_files(path: Path) -> tuple[Path, ...]:
-    """The recipe files at a path: itself, or all of a folder but those in hidden ones."""
+    """The recipe files at a path: itself, or those of a folder. A folder in it is a collection of its own."""
     if not path.is_dir():
         return (path,)
-    found = (each for suffix in _SUFFIXES for each in path.rglob(f"*{suffix}"))
-    return tuple(
-        sorted(
-            each
-            for each in found
-            if not any(part.startswith(".") for part in each.relative_to(path).parts) and not each.is_dir()
-        )
-    )
+    found = (each for suffix in _SUFFIXES for each in path.glob(f"*{suffix}"))
+    return tuple(sorted(each for each in found if not each.name.startswith(".") and not each.is_dir()))
 
 
 def read_recipe_file(path: Path, demands: Demands = lambda _parsed, _file: ()) -> Read:
@@ -184,11 +183,10 @@ def _missing(parsed: Parsed, file: str) -> Iterator[Diagnostic]:
         yield Diagnostic(severity=Severity.ERROR, code="missing", message=message, file=file, span=span, help=advice)
 
 
-def _twice(origins: Iterable[Origin]) -> Iterator[tuple[Diagnostic, str]]:
-    """Files that name a project which another file names before."""
-    first: dict[str, Origin] = {}
+def _twice(origins: Iterable[Origin], within: Callable[[Origin], object]) -> Iterator[tuple[Diagnostic, str]]:
+    first: dict[tuple[object, str], Origin] = {}
     for origin in origins:
-        other = first.setdefault(origin.project, origin)
+        other = first.setdefault((within(origin), origin.project), origin)
         if other.path != origin.path:
             place = f"{other.file}:{other.span.line}:{other.span.column}"
             error = Diagnostic(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from buildfarm.app.image_files import shipped
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.target import FLOORS
 from buildfarm.model.wheel import Severity
@@ -22,6 +23,7 @@ from buildfarm.recipe.yamltree import read_tree
 
 FILE = "farm.yaml"
 _KINDS = ("auto", "bubblewrap", "none")
+_ENGINE_URL = r"(unix|tcp|ssh|http|https|npipe)://\S+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,9 @@ class Settings:
 
     ``upstream``: where sdists and build requirements come from, an index URL or a folder (default: pip's own
     configuration); ``glibc``: the floor of manylinux targets; ``recipes``: the folder in which ``build NAME`` finds
-    ``NAME.yaml``; ``lease``: seconds; ``isolation``: auto, bubblewrap or none; ``crash_at``: for the kill tests.
+    ``NAME.yaml``; ``lease``: seconds; ``isolation``: of sessions on this machine itself: auto, bubblewrap or none;
+    ``engine``: of containers: auto, none, or a URL as DOCKER_HOST has it; ``images``: the folder that describes its
+    images; ``crash_at``: for the kill tests.
     """
 
     home: Path
@@ -41,6 +45,8 @@ class Settings:
     jobs: int = 2
     lease: float = 60.0
     isolation: str = "auto"
+    engine: str = "auto"
+    images: Path = field(default_factory=shipped)
     crash_at: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -167,7 +173,7 @@ def _read_setting(file: Path, key: Scalar, node: Node, reading: Reading, merging
 
 def _relative_to(folder: Path, name: str, value: str) -> str:
     """Paths in a file are relative to it."""
-    if name in ("home", "recipes") or (name == "upstream" and value and "://" not in value):
+    if name in ("home", "recipes", "images") or (name == "upstream" and value and "://" not in value):
         return os.path.normpath(folder / Path(value).expanduser())
     return value
 
@@ -207,6 +213,12 @@ def _isolation(value: object) -> str:
     return str(value)
 
 
+def _engine(value: object) -> str:
+    if value not in ("auto", "none") and not re.fullmatch(_ENGINE_URL, str(value)):
+        raise ValueError(f"{value!r} is not auto, none, or the URL of an engine such as unix:///run/docker.sock")
+    return str(value)
+
+
 NAMES = tuple(each.name for each in fields(Settings) if each.name != "origins")
 """Of all settings."""
 
@@ -219,6 +231,8 @@ _EXAMPLES: Mapping[str, str] = {
     "jobs": "4",
     "lease": "60",
     "isolation": "bubblewrap",
+    "engine": "none",
+    "images": "images",
     "crash_at": "list",
 }
 
@@ -231,5 +245,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "jobs": _whole,
     "lease": _seconds,
     "isolation": _isolation,
+    "engine": _engine,
+    "images": _path,
     "crash_at": str,
 }

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uv
 
 from buildfarm.adapters.git_source import GitSources
-from buildfarm.adapters.host import bubblewrap, cgroup, environments, interpreters, tools
+from buildfarm.adapters.host import bubblewrap, cgroup, environments, interpreters, services, tools
 from buildfarm.adapters.host.apt import Apt
 from buildfarm.adapters.host.crates import CargoCrates
 from buildfarm.adapters.host.environments import Refused
 from buildfarm.adapters.host.packages import AptPackages
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.host.toolchain import HostToolchain
+from buildfarm.adapters.lanes import LaneRunner
 from buildfarm.adapters.log import FileLog
 from buildfarm.adapters.memory import MemoryBell
 from buildfarm.adapters.owners import LocalOwners
+from buildfarm.adapters.pinned_table import PinnedTable
 from buildfarm.adapters.resolver import UvResolver
 from buildfarm.adapters.sources import UpstreamSources, places
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.adapters.upstream import open_upstream
-from buildfarm.app import fetching
+from buildfarm.app import containers, fetching
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
 from buildfarm.app.settings import Settings
 from buildfarm.farm.coordinator import Coordinator
@@ -60,12 +63,13 @@ class Site:
     @property
     def lanes(self) -> frozenset[str]:
         """Lanes that this machine serves."""
-        return frozenset(each.lane for each in self.farm.environments)
+        return frozenset(each.lane for each in self.farm.environments if not each.lacks)
 
     @property
     def fingerprints(self) -> frozenset[str]:
         """What this machine has, for building and for testing."""
-        prints = ((env.fingerprint, env.system_fingerprint, env.test_fingerprint) for env in self.farm.environments)
+        here = (each for each in self.farm.environments if not each.lacks)
+        prints = ((env.fingerprint, env.system_fingerprint, env.test_fingerprint) for env in here)
         return frozenset(each for of_one in prints for each in of_one)
 
     @contextmanager
@@ -101,7 +105,21 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     tree, log = FileTree(settings.tree, store.path, crash), ToldLog(FileLog(settings.logs), screen)
     for place in (store, tree):
         place.sweep()
-    runner = HostRunner(home, store, toolchain.provide, _bubblewrap(settings, environ), cgroup.find(Path("/proc")))
+    found = containers.look(settings, environ, store, screen.report)
+    shop = containers.workshop(found, settings, environ, screen.report)
+    runner = LaneRunner(
+        {
+            f"linux-{platform.machine()}-host": HostRunner(
+                home,
+                store,
+                toolchain.provide,
+                _bubblewrap(settings, environ),
+                cgroup.find(Path("/proc")),
+                found.images,
+            ),
+            **shop.runners,
+        }
+    )
     with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
         configured = places(config, upstream, settings.cache / "pages")
         git = GitSources(settings.cache / "git", fetching.for_git(config, environ), screen.report)
@@ -114,13 +132,21 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             rendering=ledger.rendering,
             store=store,
             sources=UpstreamSources(fetching.sdist_places(settings, configured), upstream, store, git),
-            resolver=_resolver(settings, environ, machine, UpstreamSources(configured, upstream, store, git)),
+            resolver=PinnedTable(
+                settings.images / "python27.txt",
+                places=configured,
+                others=_resolver(settings, environ, machine, UpstreamSources(configured, upstream, store, git)),
+            ),
             packages=AptPackages(apt=Apt(home=settings.apt, environ=environ, report=screen.report), store=store),
             crates=_crates(settings, environ, store, toolchain),
             tree=tree,
             bell=bell,
             owners=owners,
-            environments=(*machine.environments, *(_lacking(each, settings) for each in machine.refused)),
+            environments=(
+                *(replace(each, services=services.offered(found.images)) for each in machine.environments),
+                *(_lacking(each, settings) for each in machine.refused),
+                *found.environments,
+            ),
             clock=_clock,
             floors=FLOORS if settings.origins["glibc"] == "default" else (),
             tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION, "buildfarm-graft": GRAFT_VERSION},
@@ -142,7 +168,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             runner=runner,
             log=log,
             owners=owners,
-            warm=toolchain.warm,
+            warm=lambda jobs: _warm(tuple(jobs), toolchain, shop),
             screen=screen,
         )
 
@@ -235,7 +261,14 @@ def _own(found: tuple[interpreters.Interpreter, ...]) -> interpreters.Interprete
 
 
 def _executable(found: tuple[interpreters.Interpreter, ...], environment: Environment) -> str:
+    if environment.image:
+        return _own(found).executable
     return next(each.executable for each in found if each.abi == environment.target.abi)
+
+
+def _warm(jobs: tuple[Job, ...], host: HostToolchain, shop: containers.Workshop) -> None:
+    host.warm(job for job in jobs if not job.environment.image)
+    shop.warm(job for job in jobs if job.environment.image)
 
 
 def _lacking(refused: Refused, settings: Settings) -> Environment:

@@ -37,19 +37,20 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
     """Everything that planning this request may ask of the world."""
     keys = [row.job.key for row in farm.jobs.rows(request.id)]
     names = [recipe.name for recipe in request.recipes]
+    versions = {
+        name: those if isinstance(those, Reason) else tuple(sorted(those, key=Version))
+        for name, those in resolution.items()
+    }
     return Facts(
         environments=farm.environments,
         tools=farm.tools,
-        versions={
-            name: versions if isinstance(versions, Reason) else tuple(sorted(versions, key=Version))
-            for name, versions in resolution.items()
-        },
+        versions=versions,
         sources=_sources(resolution),
         wheels=farm.learning.wheels(keys),
         failed=farm.learning.failed(request.id),
         published=_published(farm.events.publications(request.index, frozenset({"published"}))),
         last=farm.learning.last(names),
-        packages=pin_packages(farm, request),
+        packages=pin_packages(farm, request, versions),
         floors=farm.floors,
     )
 

@@ -11,22 +11,32 @@ from buildfarm.model.facts import Facts
 from buildfarm.model.job import BuildRequest, Environment, Lock
 from buildfarm.model.outcome import Reason
 from buildfarm.model.system import SystemPackage
+from buildfarm.plan.resolve import resolve
+from buildfarm.plan.select import unserved
 
 Packages = Mapping[tuple[str, ...], tuple[SystemPackage, ...] | Reason]
+Versions = Mapping[str, tuple[str, ...] | Reason]
 
 
-def pin_packages(farm: Coordinator, request: BuildRequest) -> Packages:
-    """Every set of names in the recipes → its exact packages; a reason where there are none.
+def pin_packages(farm: Coordinator, request: BuildRequest, versions: Versions) -> Packages:
+    """Every set of names that builds on a host may see → its exact packages; a reason where there are none.
 
-    Empty where no environment can have any.
+    Empty where no host can have any: an image has its own. A recipe that a host cannot test anyway is not asked for.
     """
-    offering = next((each for each in farm.environments if "apt" in each.system), None)
-    if offering is None:
-        return {}
-    own = (recipe.system for recipe in request.recipes)
-    overriding = (override.system for recipe in request.recipes for override in recipe.overrides)
-    sets = {system.apt for system in (*own, *overriding) if system and system.apt}
-    return {names: _pinned(farm, names, offering) for names in sorted(sets)}
+    hosts = [each for each in farm.environments if "apt" in each.system and not each.image and not each.lacks]
+    sets = {
+        resolved.part.system.apt: environment
+        for recipe in request.recipes
+        for version in _exact(versions.get(recipe.name, ()))
+        for environment in hosts
+        if (resolved := resolve(recipe, version, environment.target)).part.system.apt
+        and not unserved(resolved, environment)
+    }
+    return {names: _pinned(farm, names, sets[names]) for names in sorted(sets)}
+
+
+def _exact(versions: tuple[str, ...] | Reason) -> tuple[str, ...]:
+    return () if isinstance(versions, Reason) else versions
 
 
 def _pinned(farm: Coordinator, names: tuple[str, ...], environment: Environment) -> tuple[SystemPackage, ...] | Reason:

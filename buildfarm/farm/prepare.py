@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +21,12 @@ from buildfarm.model.records import JobRow
 from buildfarm.model.session import Archive
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
+from buildfarm.plan.equipment import CARGO
 from buildfarm.ports import Progress
+from buildfarm.steps import install
 from buildfarm.steps.archive import unpacked
 from buildfarm.steps.crates import locked_crates
 from buildfarm.verify.wheelfile import read_wheel
-
-_CARGO = re.compile(r"cargo(-web|-mozilla|-[\d.]+)?")  # as distributions name it; cargo-c and its kind are not it
 
 
 def prepare(farm: Coordinator, index: str, rows: Iterable[JobRow]) -> None:
@@ -122,6 +121,7 @@ def _for_an_extra(requirement: str, target: Target) -> bool:
 
 
 def _locked(farm: Coordinator, key: str, requirements: tuple[str, ...], job: BuildJob | TestJob, index: str) -> Lock:
+    requirements = (*install.requires(job.target), *requirements)
     if not requirements:
         return Lock()
     kept = farm.locks.kept(key)
@@ -143,7 +143,7 @@ def _wheelhouse(farm: Coordinator, lock: Lock) -> tuple[Input, ...]:
 
 def _crates(farm: Coordinator, job: BuildJob, patches: tuple[Artifact, ...]) -> tuple[Input, ...]:
     """What cargo needs, where that is among the system packages; the source's own lock says what that is."""
-    if not any(_CARGO.fullmatch(each.name) for each in job.packages):
+    if not any(CARGO.fullmatch(each.name) for each in job.packages):
         return ()
     try:
         crates = locked_crates(unpacked(Archive(artifact=job.source.artifact, patches=patches), farm.store.open))

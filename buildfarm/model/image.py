@@ -23,7 +23,8 @@ class Making:
     ``packages`` are installed from the release's archive; ``pythons`` are compiled, by the name of their folder below
     /opt/python (``cp313-cp313t``), from source packages of the releases ``sources``, newest first. ``interpreters_of``
     names an image whose interpreters are copied, without what compiles, and the packages installed that they load.
-    ``run`` are commands of root at the end, without network; ``absent`` programs that must not be there.
+    ``tools`` are exact requirements, complete with what they need, for a virtual environment in /opt/tools. ``run`` are
+    commands of root at the end, without network; ``absent`` programs that must not be there, nor then any header.
     """
 
     base: str
@@ -31,6 +32,7 @@ class Making:
     pythons: Mapping[str, Cpython] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     interpreters_of: str = ""
+    tools: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -40,9 +42,11 @@ class Server:
     """How an image serves: ``start`` is the command that becomes the server, ``ready`` exits with 0 when its user can
     log in.
 
-    Both are scripts for ``sh -e``, with the variables of ``env`` and those of the recipe over them. It listens on
-    ``port`` of 127.0.0.1, as ``user`` of the image, writes below ``scratch`` (in memory) only, and is given ``seconds``
-    to get ready. ``programs`` are what a host must have on its PATH (or in /usr/sbin, /usr/lib/*/…) to run it there.
+    Both are scripts for ``sh -e``, with the variables of ``env`` and those of the recipe over them; ``PORT``, where it
+    is to listen on 127.0.0.1 (``port``, or the next one where that is taken by another service); and ``SCRATCH``, the
+    first folder of ``scratch``, or what stands for it on a host. It runs as ``user`` of the image, writes below
+    ``scratch`` (in memory) only, and is given ``seconds`` to get ready. ``programs`` are what a host must have on its
+    PATH (or in /usr/sbin, /usr/lib/*/…) to run it there.
     """
 
     port: int

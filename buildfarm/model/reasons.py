@@ -50,7 +50,7 @@ _STEPS = (
     _row("source", "prepare", _A, "the source does not say what it must: its version, or a sensible pyproject.toml"),
     _row("git", "prepare", _A, "a git source cannot be had: no git here, no such commit, or something unsafe in it"),
     _row("patch", "prepare build", _A, "a patch cannot be read, or does not apply"),
-    _row("packages", "prepare", _A, "system packages cannot be had under those names"),
+    _row("packages", "prepare build", _A, "system packages cannot be had under those names"),
     _row("crates", "prepare", _P, "the Rust crates that the source locks cannot be had, or it locks none"),
     _row("requirements", "prepare", _A, "no wheels are to be had for what the build requires"),
     _row("test-requirements", "prepare", _A, "no wheels are to be had for what the wheel or its test requires"),
@@ -69,6 +69,7 @@ _STEPS = (
     _row("disk", _RUNNING, _A, "it wrote more than `limits.disk`"),
     _row("pids", _RUNNING, _A, "it had more processes than `limits.pids`"),
     # repair
+    _row("include", "repair", _A, "`repair.include` matches no file, or the wheel has one of that name already"),
     _row("library-not-found", "repair", _A, "the wheel needs a library that is not in the session"),
     _row("symbols-too-recent", "repair", _A, "its binaries need a newer system than the target's floor"),
     _row("symbols-forbidden", "repair", _P, "its binaries use symbols that the platform's policy forbids"),
@@ -84,6 +85,7 @@ _STEPS = (
     _row("import", "test", _P, "the wheel is installed, and a module of it cannot be imported"),
     _row("no-sources", "test", _A, "the test names paths that the source lacks, or a folder that it does not see"),
     _row("no-tests", "test", _A, "a command of the test said that no test ran"),
+    _row("service", "test", _A, "a server that the test needs did not get ready, or ended while the tests ran"),
     _row("compiler", "test", _O, "the test session has a compiler, so the test proves nothing"),
     # the farm
     _row("infra", "prepare", _O, "the farm could not prepare it, or lost the attempt too often; it was not judged"),

@@ -19,6 +19,7 @@ RULE_NAMES = (
     "module-suffix",
     "abi3",
     "rpath",
+    "run-time-paths",
     "executable-stack",
     "text-relocations",
     "writable-code",

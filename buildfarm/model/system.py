@@ -31,12 +31,13 @@ class SeenPackage:
     """A system package that a session sees.
 
     ``libraries`` maps the file name of each of its shared libraries to the sha256 of its bytes; ``licence`` is the text
-    of its copyright file.
+    of its copyright file; ``release`` the distribution that it is of (``debian 11``), empty for that of the host.
     """
 
     package: SystemPackage
     libraries: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 _IDENTIFIER = re.compile(r"(?P<abi>cp(?P<major>\d)(?P<minor>\d+)(?P<flags>[a-z]*))-(?P<platform>[a-z0-9_]+)")
@@ -80,6 +81,13 @@ class Target:
 def manylinux(floor: tuple[int, int], arch: str) -> str:
     """The platform tag of a glibc floor: ``manylinux_2_17_x86_64`` (PEP 600)."""
     return "manylinux_{}_{}_{}".format(*floor, arch)
+
+
+def names_python_2(specifier: str) -> bool:
+    """Whether a version specifier (PEP 440) names a version of Python 2: one that only admits it, as ``<3.12`` does,
+    was hardly written with it in mind.
+    """
+    return any(each.version.split(".")[0] == "2" for each in SpecifierSet(specifier))
 
 
 @lru_cache(maxsize=1024)

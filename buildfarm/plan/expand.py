@@ -15,10 +15,11 @@ from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Goal, Later, LeftOut, Plan
 from buildfarm.model.recipe import Recipe, Test
 from buildfarm.model.wheel import Artifact, tags_of
-from buildfarm.plan.ground import ground, installed
+from buildfarm.plan.choose import Candidate, candidate, choose, missed
+from buildfarm.plan.ground import grounded, installed
 from buildfarm.plan.needs import Earlier, later, left_out, name_of, needs, ordered
 from buildfarm.plan.resolve import Resolved, resolve
-from buildfarm.plan.select import incapable, select
+from buildfarm.plan.select import select
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +68,20 @@ def _project(recipe: Recipe, request: BuildRequest, facts: Facts, earlier: Earli
 def _version(
     recipe: Recipe, version: str, source: KnownSource, request: BuildRequest, facts: Facts, earlier: Earlier
 ) -> Iterator[Item]:
-    # Overrides are selected by the target as it is offered: a floor that their packages raise must not unselect them.
-    parts = [resolve(recipe, version, environment.target) for environment in facts.environments]
-    grounds = [_ground(each, resolved, facts) for each, resolved in zip(facts.environments, parts, strict=True)]
-    wanted, unselected = select(recipe, request.targets, source.requires_python, grounds)
+    candidates = [_candidate(recipe, version, each, facts) for each in facts.environments]
+    wanted, unselected = select(recipe, request.targets, source.requires_python, [it.environment for it in candidates])
     for out in unselected:
         yield LeftOut(project=recipe.name, version=version, target=out.target, reason=out.reason)
+    chosen = tuple(choose(each for each in candidates if each.environment in wanted))
+    for glob, reason in missed((*request.targets, *(f"*-{each}" for each in recipe.targets.platforms)), chosen):
+        yield LeftOut(project=recipe.name, version=version, target=glob, reason=reason)
     drafts: list[_Draft] = []
-    for environment, resolved in zip(grounds, parts, strict=True):
-        if environment not in wanted:
+    for each in chosen:
+        if each.absent:
             continue
-        draft = _draft(recipe, version, source, environment, resolved, facts)
-        if reason := incapable(resolved, environment):
-            yield left_out(draft.job, reason)
+        draft = _draft(recipe, version, source, each.environment, each.resolved, facts)
+        if each.reason:
+            yield left_out(draft.job, each.reason)
             continue
         met = needs(draft.job, facts, earlier)
         if isinstance(met, dict):
@@ -92,8 +94,10 @@ def _version(
         yield from _group(list(group), request, facts)
 
 
-def _ground(environment: Environment, resolved: Resolved, facts: Facts) -> Environment:
-    return ground(environment, installed(resolved.part.system, environment, facts), facts)
+def _candidate(recipe: Recipe, version: str, offered: Environment, facts: Facts) -> Candidate:
+    # Overrides are selected by the target as it is offered: a floor that their packages raise must not unselect them.
+    resolved = resolve(recipe, version, offered.target)
+    return candidate(offered, grounded(offered, resolved.part, facts), resolved)
 
 
 def _leads_for(draft: _Draft) -> str:

@@ -10,6 +10,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from buildfarm.model.job import Environment
 from buildfarm.model.recipe import MANAGERS, Recipe
+from buildfarm.model.target import names_python_2
+from buildfarm.plan.equipment import CARGO, system_of
 from buildfarm.plan.resolve import Resolved
 
 
@@ -29,7 +31,7 @@ def select(
     A target that the caller's ``globs`` do not name is silently not wanted; everything else has a reason, and so has
     a request that comes to nothing.
     """
-    globs = tuple(globs)
+    globs, environments = tuple(globs), tuple(environments)
     offered = [each for each in environments if any(fnmatchcase(str(each.target), glob) for glob in globs)]
     chosen: list[Environment] = []
     here = f"here are {_listed(environments)}; `buildfarm doctor` says which interpreters it sees"
@@ -49,24 +51,26 @@ def select(
             chosen.append(environment)
         elif reason:
             out.append(Unselected(target=str(environment.target), reason=reason))
+    out = list(dict.fromkeys(out))  # several environments may be for one target
     if not chosen and not out:
         reason = f"the recipe wants only {', '.join(recipe.targets.platforms)}"
+        if all(_is_unnamed_python_2(recipe, each) for each in offered):
+            reason = "wheels for Python 2 take a recipe that names it: targets: {python: '>=2.7,<3'}"
         out = [Unselected(target=glob, reason=reason) for glob in globs]
     return tuple(chosen), tuple(out)
 
 
 def _listed(environments: Iterable[Environment]) -> str:
     """``cp311, cp312 for manylinux_2_17_x86_64``, or nothing."""
-    abis: dict[str, list[str]] = {}
+    abis: dict[str, dict[str, None]] = {}
     for each in environments:
-        abis.setdefault(each.target.platform, []).append(each.target.abi)
+        if not (each.image and each.lacks):
+            abis.setdefault(each.target.platform, {})[each.target.abi] = None
     return "; ".join(f"{', '.join(those)} for {platform}" for platform, those in abis.items()) or "none"
 
 
-def incapable(resolved: Resolved, environment: Environment) -> str:
-    """Why the environment cannot do what the recipe asks there, or empty."""
-    if environment.lacks:
-        return environment.lacks
+def unfit(resolved: Resolved, environment: Environment) -> str:
+    """Why the environment cannot build what the recipe asks there, were it as complete as it can be; or empty."""
     wants = resolved.part
     managers = [name for name in MANAGERS if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):
@@ -76,17 +80,38 @@ def incapable(resolved: Resolved, environment: Environment) -> str:
     if wants.build.compiler not in ("auto", *environment.compilers):
         offers = ", ".join(environment.compilers) or "no compiler"
         return f"wants compiler: {wants.build.compiler}; {environment.name} offers {offers}"
-    if wants.repair.include:
-        return "has repair.include, which this version of buildfarm does not carry out yet"
-    services = sorted({name for test in resolved.tests for name in test.services})
-    if services and not resolved.skip and not environment.services:
-        named = ", ".join(services)
+    system = system_of(wants, environment)
+    if system and wants.build.compiler == "zig":
+        return f"wants compiler: zig, and the libraries of {environment.name} need the compiler that is there"
+    if any(map(CARGO.fullmatch, system)):
         return (
-            f"its tests need the service {named}; {environment.name} runs none: it takes a container engine, which "
-            "this version does not use yet. To build it now: "
-            f'overrides: [{{select: "*", tests: {{skip: "needs {named}"}}}}]'
+            f"needs crates of Rust, which nothing brings into {environment.name}: "
+            "it takes an interpreter of this machine, and apt"
         )
     return ""
+
+
+def unserved(resolved: Resolved, environment: Environment) -> str:
+    """Why its tests cannot run there, for want of an image or of services, and what would help; or empty."""
+    if resolved.skip:
+        return ""
+    if environment.image and not environment.test_image:
+        return f"images/{environment.image}.yaml names no image to test in (test: NAME), and has compilers itself"
+    wanted = {service.image for test in resolved.tests for service in test.services.values()}
+    absent = sorted(wanted - set(environment.services))
+    if not absent:
+        return ""
+    named = ", ".join(absent)
+    make = f"`{' && '.join(f'buildfarm image build {name}' for name in absent)}`"
+    takes = f"{make} makes it" if environment.image else f"it takes its programs, or a container engine and {make}"
+    return (
+        f"its tests need the service {named}, which {environment.name} does not have: {takes}. To build it without "
+        f'them: overrides: [{{select: "*", tests: {{skip: "needs {named}"}}}}]'
+    )
+
+
+def _is_unnamed_python_2(recipe: Recipe, environment: Environment) -> bool:
+    return environment.target.python < (3, 0) and not names_python_2(recipe.targets.python)
 
 
 def _unwanted(recipe: Recipe, requires_python: str, environment: Environment) -> str | None:
@@ -95,6 +120,8 @@ def _unwanted(recipe: Recipe, requires_python: str, environment: Environment) ->
     if recipe.targets.platforms and not any(
         fnmatchcase(environment.target.platform, glob) for glob in recipe.targets.platforms
     ):
+        return ""
+    if _is_unnamed_python_2(recipe, environment):
         return ""
     if recipe.targets.python and not SpecifierSet(recipe.targets.python).contains(f"{python}.99"):
         return f"the recipe wants Python {recipe.targets.python}"

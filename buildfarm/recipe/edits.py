@@ -46,6 +46,16 @@ def with_url_hash(text: str, hash_: str = UNKNOWN) -> str:
     return f'{mark}{body[: value.start]}{space}"{hash_}"{body[value.end :]}'
 
 
+def with_reference(text: str, reference: str) -> str:
+    """The text of an image file with its ``reference`` set, behind ``tag`` where there was none."""
+    root, body, mark = _read(text)
+    there, tag = root.get("reference"), root.get("tag")
+    if there and isinstance(there.value, Leaf):
+        quote = there.value.style
+        return f"{mark}{body[: there.value.start]}{quote}{reference}{quote}{body[there.value.end :]}"
+    return mark + _inserted(body, root, tag or root.entries[-1], [f"reference: {reference}"])
+
+
 def _read(text: str) -> tuple[Branch, str, str]:
     """The root, the text that its offsets count in, and the byte order mark if there is one."""
     written = read_written(text)

@@ -10,6 +10,7 @@ from buildfarm.recipe.diagnostic import Span
 from buildfarm.recipe.reading import Reading
 from buildfarm.recipe.selection import judge_managers, judge_overrides, judge_platforms
 from buildfarm.recipe.sources import judge_patches, judge_source, judge_versions
+from buildfarm.recipe.testing import judge_services
 
 Spans = Mapping[str, Span]
 _LEAST = {
@@ -86,5 +87,6 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[Recipe, Spans, Reading], None]], 
     (("repair",), _judge_excludes),
     (("limits", "overrides"), _judge_limits),
     (("tests",), _judge_tests),
+    (("tests", "overrides"), judge_services),
 )
 """Each rule after the keys of the recipe that it looks at."""

@@ -18,18 +18,10 @@ def check_build_placeholders(node: MapNode, reading: Reading) -> None:
 
 
 def check_test_placeholders(node: MapNode, reading: Reading) -> None:
-    """Tell every placeholder of a test that is none, and every service that no placeholder is of."""
+    """Tell every placeholder of a test that is none."""
     services = node.get("services")
-    declared = services.entries if isinstance(services, MapNode) else ()
-    names = [name.text for name, _ in declared]
+    names = [name.text for name, _ in services.entries] if isinstance(services, MapNode) else []
     _check(node.scalars("run", "files", "env"), names, "declare it under services, with its image", reading)
-    if "run" not in node:
-        return
-    texts = [scalar.text for scalar in node.scalars("run", "files", "env")]
-    for name, _ in declared:
-        if not any(f"{{{name.text}." in text for text in texts):
-            advice = f"{{{name.text}.host}} and {{{name.text}.port}} in run, files or env say where it is"
-            reading.warn("unused", name.span, f"nothing in this test asks for the service {name.text!r}", advice)
 
 
 def _check(scalars: Iterable[Scalar], services: Collection[str], undeclared: str, reading: Reading) -> None:

@@ -10,7 +10,7 @@ from itertools import chain
 
 from packaging.specifiers import SpecifierSet
 
-from buildfarm.model.target import FLOORS
+from buildfarm.model.target import FLOORS, names_python_2
 from buildfarm.recipe.diagnostic import suggestion
 from buildfarm.recipe.fields import Wrong
 
@@ -99,9 +99,12 @@ def selected(glob: str) -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def wanted(python: str, globs: tuple[str, ...]) -> frozenset[str]:
-    """The build identifiers that a specifier over Pythons and globs over platforms leave, of all that there are."""
+    """The build identifiers that a specifier over Pythons and globs over platforms leave, of all that there are; those
+    of Python 2 only where the specifier names it.
+    """
     admitted = SpecifierSet(python)
-    versions = {f"cp{major}{minor}" for major, minor in PYTHONS if admitted.contains(f"{major}.{minor}.99")}
+    pythons = PYTHONS if names_python_2(python) else [each for each in PYTHONS if each > (3, 0)]
+    versions = {f"cp{major}{minor}" for major, minor in pythons if admitted.contains(f"{major}.{minor}.99")}
     abis = [abi for abi in _ABIS if abi.rstrip("tmu") in versions]
     platforms = frozenset(chain.from_iterable(map(matching, globs or ("*",))))
     return frozenset(f"{abi}-{platform}" for abi in abis for platform in platforms)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from buildfarm.model.recipe import Recipe, Service
 from buildfarm.recipe.commands import words_of
-from buildfarm.recipe.diagnostic import suggestion
+from buildfarm.recipe.diagnostic import Span, suggestion
 from buildfarm.recipe.nodes import MapNode, Scalar
 from buildfarm.recipe.reading import Reading
 
@@ -22,6 +25,10 @@ def check_test(node: MapNode, reading: Reading) -> None:
         if "run" not in node and key.text in ("services", "sources", "files", "in"):
             message = f"only a command uses {key.text!r}, and this test has no 'run'"
             reading.warn("unused", key.span, message, "run: [python -m pytest]")
+    services = node.get("services")
+    for name, _ in services.entries if isinstance(services, MapNode) else ():
+        if name.text == "work":
+            reading.error("value", name.span, f"a service cannot be {name.text!r}: {{work}} is a folder", "name: db")
     _folder(node, reading)
     _runner(node, reading)
 
@@ -50,6 +57,21 @@ def _runner(node: MapNode, reading: Reading) -> None:
             start = command.text.find(word)
             message = f"{wanted} is not there: only the wheel and what it requires are"
             reading.warn("missing", command.part(start, len(word)), message, f"requires: [{wanted}]")
+
+
+def judge_services(recipe: Recipe, spans: Mapping[str, Span], reading: Reading) -> None:
+    """Tell one name for two services: the tests of a recipe share their session, and so its servers."""
+    lists = {"tests": recipe.tests} | {
+        f"overrides[{n}].tests": each.tests or () for n, each in enumerate(recipe.overrides)
+    }
+    for path, tests in lists.items():
+        known: dict[str, Service] = {}
+        for number, test in enumerate(tests):
+            for name, service in test.services.items():
+                if known.setdefault(name, service) != service:
+                    message = f"another test has a service {name!r} that is not the same, and all share one session"
+                    advice = "give it another name, or the same image and env"
+                    reading.error("conflict", spans[f"{path}[{number}].services.{name}"], message, advice)
 
 
 def _split(path: str) -> list[str]:

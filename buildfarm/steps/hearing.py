@@ -19,7 +19,7 @@ _OPEN_TO_ADVICE = _FROM_THE_BUILD | {"exit-code", "missing-program", "import"}
 """Reasons that do not know themselves what is to be done."""
 
 _BROKEN_LIMITS = frozenset(ended.name.lower() for ended in Ended)
-"""Whoever was ended had not failed: nothing that it said is a cause."""
+"""Whoever was ended had not failed: nothing that it said is a cause. Nor is what tests say without their server."""
 
 
 class Hearing:
@@ -43,7 +43,7 @@ class Hearing:
     def explain(self, failed: StepFailed) -> Reason:
         """The reason of a failure, with the lines that say why, and with advice where those tell what to do."""
         reason = failed.reason
-        if reason.code in _BROKEN_LIMITS:
+        if reason.code in _BROKEN_LIMITS or reason.code == "service":
             return reason
         lines = self._said[Step.BUILD if reason.code in _FROM_THE_BUILD else failed.step].lines()
         told = advise((reason.message, *lines), failed.step, self._part) if reason.code in _OPEN_TO_ADVICE else ()

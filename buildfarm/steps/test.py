@@ -10,8 +10,8 @@ from importlib import resources
 
 from buildfarm.model.job import TestJob
 from buildfarm.model.outcome import Reason, Step
-from buildfarm.model.recipe import Test
-from buildfarm.model.session import Command, Completed, Layout
+from buildfarm.model.recipe import Service, Test
+from buildfarm.model.session import Command, Completed, Endpoint, Layout
 from buildfarm.steps.build import parse_answer, texts
 
 COMPILERS = (
@@ -88,16 +88,26 @@ def import_failure(failures: tuple[str, ...], completed: Completed) -> Reason:
     )
 
 
-def places(layout: Layout) -> Mapping[str, str]:
-    """Values of the placeholders in commands, files and variables: ``{work}``."""
-    return {"work": f"{layout.work}/tests"}
+def services(job: TestJob) -> Mapping[str, Service]:
+    """What all tests of the job declare: they share one session, and a recipe gives one name to one service."""
+    return {name: service for test in job.tests for name, service in test.services.items()}
 
 
-def commands(test: Test, layout: Layout) -> tuple[Command, ...]:
-    """The commands of a test, each in the folder that the recipe names."""
-    filled = places(layout)
+def places(layout: Layout, services: Mapping[str, Endpoint]) -> Mapping[str, object]:
+    """Values of the placeholders in commands, files and variables: ``{work}``, ``{db.host}``, ``{db.port}``."""
+    return {"work": f"{layout.work}/tests", **services}
+
+
+def commands(test: Test, layout: Layout, services: Mapping[str, Endpoint]) -> tuple[Command, ...]:
+    """The commands of a test, each in the folder that the recipe names; its services are also ``DB_HOST``, ``DB_PORT``.
+
+    ``services`` are those that run, by name; a recipe may set the same variables otherwise.
+    """
+    filled = places(layout, services)
     folder = f"{layout.work}/tests/{test.folder}".rstrip("/")
-    env = {name: value.format_map(filled) for name, value in test.env.items()}
+    env = {f"{name.upper()}_HOST": services[name].host for name in test.services}
+    env |= {f"{name.upper()}_PORT": str(services[name].port) for name in test.services}
+    env |= {name: value.format_map(filled) for name, value in test.env.items()}
     return tuple(
         Command(
             argv=tuple(word.format_map(filled) for word in shlex.split(line)), cwd=folder, what=f"run {line!r}", env=env
@@ -106,7 +116,7 @@ def commands(test: Test, layout: Layout) -> tuple[Command, ...]:
     )
 
 
-def files(test: Test, layout: Layout) -> Mapping[str, bytes]:
+def files(test: Test, layout: Layout, services: Mapping[str, Endpoint]) -> Mapping[str, bytes]:
     """Files that the recipe writes for a test, by absolute path, placeholders filled."""
-    filled = places(layout)
+    filled = places(layout, services)
     return {f"{layout.work}/tests/{path}": text.format_map(filled).encode() for path, text in test.files.items()}

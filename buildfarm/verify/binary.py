@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from buildfarm.verify.elf import Elf, ElfKind, NotAnElf, read_elf
+from buildfarm.verify.places import read_places
 
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xcf\xfa\xed\xfe")
 _FAT = b"\xca\xfe\xba\xbe"
@@ -26,7 +27,7 @@ class Binary:
     """One compiled file of a wheel.
 
     ``elf`` is None for other formats, and for a broken ELF file, of which ``problem`` says what is wrong. ``program``:
-    it is started, not loaded.
+    it is started, not loaded. ``places`` are absolute paths in it, of an ELF file, at which it may look for something.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Binary:
     elf: Elf | None = None
     problem: str = ""
     program: bool = False
+    places: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -55,7 +57,8 @@ def read_binary(path: str, content: bytes) -> Binary | None:
     except NotAnElf as error:
         return Binary(path=path, format=Format.ELF, problem=str(error))
     if elf is not None:
-        return Binary(path=path, format=Format.ELF, elf=elf, program=elf.kind is ElfKind.EXECUTABLE)
+        program = elf.kind is ElfKind.EXECUTABLE
+        return Binary(path=path, format=Format.ELF, elf=elf, program=program, places=read_places(content))
     if content[:2] == b"MZ":
         start = int.from_bytes(content[60:64], "little")
         if content[start : start + 4] == b"PE\0\0":

@@ -22,6 +22,7 @@ from buildfarm.verify.loading import executable_stack, rpath, text_relocations, 
 from buildfarm.verify.metadata import metadata, requires_python
 from buildfarm.verify.platform import tags, wheel_file
 from buildfarm.verify.record import record
+from buildfarm.verify.run_time import run_time_paths
 from buildfarm.verify.scripts import entry_points, scripts
 from buildfarm.verify.wheelfile import Wheel, content_digest, read_wheel
 
@@ -44,6 +45,7 @@ RULES: Mapping[str, Rule] = {
     "module-suffix": module_suffix,
     "abi3": abi3,
     "rpath": rpath,
+    "run-time-paths": run_time_paths,
     "executable-stack": executable_stack,
     "text-relocations": text_relocations,
     "writable-code": writable_code,

@@ -142,6 +142,64 @@ def test_sdists_are_never_built(tmp_path: Path) -> None:
     assert caught.value.reason.code == "requirements"
 
 
+def image(identifier: str, native: str) -> Environment:
+    target = Target.parse(identifier)
+    return Environment(
+        name="image", lane="there", target=target, definition={}, test_definition={}, image="image", native=native
+    )
+
+
+OF_IMAGES = {
+    "alpha-1.0-py3-none-any.whl": wheel(
+        "alpha", "1.0", "old; python_version < '3.13'", "arm; platform_machine == 'aarch64'"
+    ),
+    "old-1.0-py3-none-any.whl": wheel("old", "1.0"),
+    "arm-1.0-py3-none-any.whl": wheel("arm", "1.0"),
+    **{
+        f"beta-1.0-{tag}.whl": wheel("beta", "1.0")
+        for tag in (
+            "cp311-cp311-manylinux_2_17_x86_64",
+            "cp311-cp311-manylinux_2_28_x86_64",
+            "cp311-cp311-manylinux_2_34_x86_64",
+            "cp311-cp311-manylinux_2_28_aarch64",
+            "cp311-cp311-musllinux_1_2_x86_64",
+            "cp313-cp313-manylinux_2_28_x86_64",
+            "cp313-cp313t-manylinux_2_28_x86_64",
+        )
+    },
+    "gamma-1.0-cp311-cp311-manylinux_2_28_x86_64.whl": wheel("gamma", "1.0"),
+    "gamma-2.0-cp311-cp311-manylinux_2_34_x86_64.whl": wheel("gamma", "2.0"),
+}
+
+
+@pytest.mark.parametrize(
+    ("identifier", "native", "expected"),
+    [
+        ("cp311-manylinux_2_17_x86_64", "manylinux_2_31_x86_64", "cp311-cp311-manylinux_2_28_x86_64"),
+        ("cp311-manylinux_2_17_x86_64", "manylinux_2_24_x86_64", "cp311-cp311-manylinux_2_17_x86_64"),
+        ("cp311-manylinux_2_28_aarch64", "manylinux_2_28_aarch64", "cp311-cp311-manylinux_2_28_aarch64"),
+        ("cp311-musllinux_1_2_x86_64", "musllinux_1_2_x86_64", "cp311-cp311-musllinux_1_2_x86_64"),
+        ("cp313-manylinux_2_17_x86_64", "manylinux_2_31_x86_64", "cp313-cp313-manylinux_2_28_x86_64"),
+        ("cp313t-manylinux_2_17_x86_64", "manylinux_2_31_x86_64", "cp313-cp313t-manylinux_2_28_x86_64"),
+    ],
+)
+def test_the_wheels_of_an_image_are_for_its_python_and_its_system(
+    identifier: str, native: str, expected: str, tmp_path: Path
+) -> None:
+    resolver = uv_resolver(tmp_path, PipConfig(find_links=(fill(tmp_path / "wheels", OF_IMAGES),), no_index=True))
+    environment = image(identifier, native)
+    lock = resolver.lock(["alpha", "beta"], environment, "main")
+    found = {each.project: each.artifact.name for each in lock.wheels}
+    assert found["beta"] == f"beta-1.0-{expected}.whl"
+    assert ("old" in found, "arm" in found) == (environment.target.python < (3, 13), "aarch64" in native)
+
+
+def test_of_versions_that_an_image_is_too_old_for_none_is_taken(tmp_path: Path) -> None:
+    resolver = uv_resolver(tmp_path, PipConfig(find_links=(fill(tmp_path / "wheels", OF_IMAGES),), no_index=True))
+    (locked,) = resolver.lock(["gamma"], image("cp311-manylinux_2_17_x86_64", "manylinux_2_31_x86_64"), "main").wheels
+    assert locked.version == "1.0"
+
+
 def own_index(tmp_path: Path, name: str, content: bytes) -> None:
     folder = tmp_path / "index/main/simple" / name.partition("-")[0]
     fill(folder, {name: content})

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from buildfarm.adapters.container.engine import Engine
 
 PROJECTS = Path(__file__).parent / "projects"
 HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -23,7 +26,7 @@ LONG_AGO = 1_700_000_000
 
 # Where packages come from and how to get there is the machine's; all else is the tests'.
 _PASSED = re.compile(
-    r"HOME|XDG_.*|PIP_.*|UV_(CACHE_DIR|INDEX.*|DEFAULT_INDEX)|SSL_CERT_.*|REQUESTS_CA_BUNDLE|.*_proxy|.*_PROXY"
+    r"HOME|XDG_.*|PIP_.*|UV_(CACHE_DIR|INDEX.*|DEFAULT_INDEX)|SSL_CERT_.*|REQUESTS_CA_BUNDLE|.*_proxy|.*_PROXY|DOCKER_.*"
 )
 
 
@@ -49,9 +52,9 @@ class Done:
 
 
 class Farm:
-    """A home, and the command line that works on it."""
+    """A home, and the command line that works on it; on this machine itself, unless ``engine`` says auto."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path, engine: str = "none") -> None:
         self.home = home
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,7 @@ class Farm:
             "PATH": f"{base}:{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "BUILDFARM_HOME": str(home),
+            "BUILDFARM_ENGINE": engine,
         }
 
     def start(self, *words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -117,6 +121,13 @@ class Farm:
         return written
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests of a module, for they share what it has built; those of kills share little."""
+    for each in items:
+        if each.path.parent == PROJECTS.parent and each.path.name != "test_kills.py":
+            each.add_marker(pytest.mark.xdist_group(each.path.stem))
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One home for all tests that can share it: its tool-chain and zig's cache are made once."""
@@ -127,3 +138,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def farm(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Farm:
     """The shared home, and a folder for the projects of one module."""
     return Farm(home, tmp_path_factory.mktemp("projects"))
+
+
+@pytest.fixture(scope="module")
+def container_farm(engine: Engine, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Farm:
+    """The same home, where builds run in containers of this machine's engine."""
+    return Farm(home, tmp_path_factory.mktemp("projects"), engine="auto")

@@ -22,9 +22,9 @@ from tests.e2e.conftest import HERE, Done, Farm
 pytestmark = [pytest.mark.host, pytest.mark.network, pytest.mark.slow, pytest.mark.e2e]
 
 SLOW = """    import subprocess
-    subprocess.Popen(['setsid', 'sleep', '600'])
+    subprocess.Popen(['setsid', 'sleep', '601'])
     print('here I am', flush=True)
-    subprocess.call(['sleep', '600'])
+    subprocess.call(['sleep', '601'])
     info = f"""
 
 
@@ -259,7 +259,7 @@ def test_an_interrupted_build_hands_back_and_the_same_command_goes_on(
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
     assert not list((farm.home / "sessions").glob("*/"))
-    assert not processes("sleep\x00600")
+    assert not processes("sleep\x00601")  # no other test sleeps so long
     (job,) = (each for each in farm.run("status", "--json").json["jobs"] if each["name"] == name)
     assert (job["state"], job["attempts"]) == ("queued", 0)
 

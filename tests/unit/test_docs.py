@@ -161,8 +161,11 @@ def keys(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
             yield from keys(shape["additionalProperties"], f"{at}.NAME")
 
 
+RECIPE_PAGES = [page for page in PAGES if page.name != "images.md"]  # its examples are images
 EXAMPLES = [
-    pytest.param(text, id=f"{page.name}-{number}") for page in PAGES for number, text in enumerate(fences(page, "yaml"))
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in RECIPE_PAGES
+    for number, text in enumerate(fences(page, "yaml"))
 ]
 
 
@@ -172,7 +175,7 @@ def test_every_example_parses(text: str) -> None:
     assert parsed.diagnostics == ()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "recipes").iterdir()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_of_ours_parses(path: Path) -> None:
     parsed = parse_recipe(path.read_text(encoding="utf-8"), file=path.name, folder="/recipes")
     assert parsed.diagnostics == ()

@@ -74,25 +74,40 @@ def _works(binary: str) -> bool:
         return False
 
 
-class Sandbox:
+def seen_by_commands(folder: Path, userland: Path, given: Provision, memory: int) -> tuple[str, ...]:
     """What the commands of one session see: its folder at ``ROOT``, a minimal system, and what it was given.
 
     Besides the folder they can write to /dev/shm: half of ``memory`` bytes, as on any Linux.
     """
+    # In the order of their paths, so that what lies inside another comes after it.
+    mounts = sorted([(path, "--ro-bind") for path in given.readable] + [(path, "--bind") for path in given.writable])
+    return (
+        *(*_system(userland), *_KERNEL),
+        *_shared_memory(memory // 2),
+        *("--bind", str(folder), ROOT),
+        *("--bind", f"{folder}/tmp", "/tmp"),  # noqa: S108 - where the disk limit sees it
+        *(item for path, how in mounts for item in (how, path, path)),
+    )
 
-    def __init__(self, binary: str, folder: Path, userland: Path, given: Provision, memory: int) -> None:
+
+def seen_by_server(userland: Path, writable: Mapping[str, Path], memory: int) -> tuple[str, ...]:
+    """What a server sees: the programs of this machine, and folders to write to, by their path inside."""
+    system = (*_as_here(Path("/usr")), *_as_here(Path("/bin")), *_as_here(Path("/sbin")), *_libraries(Path("/")))
+    folders = (item for path, folder in writable.items() for item in ("--bind", str(folder), path))
+    return (*system, *_settings(userland), *_KERNEL, *_shared_memory(memory // 2), *folders)
+
+
+class Sandbox:
+    """What keeps commands from all but what is ``seen``. ``enter`` is an argv that goes into a network that is kept;
+    without one, each command has a loopback of its own.
+    """
+
+    def __init__(self, binary: str, userland: Path, seen: tuple[str, ...], enter: tuple[str, ...] = ()) -> None:
         shell = next(name for name in _SHELLS if (userland / "bin" / name).exists())
-        # In the order of their paths, so that what lies inside another comes after it.
-        mounts = sorted(
-            [(path, "--ro-bind") for path in given.readable] + [(path, "--bind") for path in given.writable]
-        )
+        network = ("--share-net",) if enter else ()
         self._before = (
-            *(binary, "--json-status-fd", "5", *_ISOLATED, "--tmpfs", "/", *_system(userland), *_KERNEL),
-            *_shared_memory(memory // 2),
-            *("--bind", str(folder), ROOT),
-            *("--bind", f"{folder}/tmp", "/tmp"),  # noqa: S108 - where the disk limit sees it
-            *(item for path, how in mounts for item in (how, path, path)),
-            *("--remount-ro", "/"),
+            *(*enter, binary, "--json-status-fd", "5", *_ISOLATED, *network),
+            *("--tmpfs", "/", *seen, "--remount-ro", "/"),
         )
         self._shell = ("--chdir", "/", "--", f"{BIN}/{shell}", "-c", _SHELL, "sh")
 
@@ -146,6 +161,10 @@ def _system(userland: Path) -> Iterator[str]:
         yield from ("--symlink", target, name)
     for name in _SHARE:
         yield from ("--ro-bind-try", f"/usr/share/{name}", f"/usr/share/{name}")
+    yield from _settings(userland)
+
+
+def _settings(userland: Path) -> Iterator[str]:
     for name in _ETC:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for file in sorted((userland / "etc").iterdir()):

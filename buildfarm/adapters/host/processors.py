@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
 class Processors:
-    """The processors of this process, shared out among its sessions: each gets those that fewest others have."""
+    """Processors, if not said otherwise those of this process, shared out among its sessions: each gets those that
+    fewest others have.
+    """
 
-    def __init__(self) -> None:
-        self._taken = dict.fromkeys(sorted(os.sched_getaffinity(0)), 0)
+    def __init__(self, there: Iterable[int] = ()) -> None:
+        self._taken = dict.fromkeys(sorted(there or os.sched_getaffinity(0)), 0)
         self._lock = threading.Lock()
 
     @contextmanager

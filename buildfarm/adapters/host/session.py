@@ -14,6 +14,7 @@ from buildfarm.adapters.host.cgroup import Group, Held
 from buildfarm.adapters.host.disk import Disk
 from buildfarm.adapters.host.folder import Folder, Parts
 from buildfarm.adapters.host.provision import Provision
+from buildfarm.adapters.host.services import Servers
 from buildfarm.adapters.host.sweep import MARK, end_processes
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
@@ -42,7 +43,7 @@ _FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a session is: name, folder and tools, the sandbox around its commands or None, its processors and control
-    group, what it was given.
+    group, what it was given, and the servers beside it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Place:
     processors: tuple[int, ...]
     group: Group
     given: Provision
+    servers: Servers
 
 
 class HostSession:
@@ -113,11 +115,11 @@ class HostSession:
     @property
     def services(self) -> Mapping[str, Endpoint]:
         """See ``ports.Session``."""
-        return {}
+        return self._place.servers.endpoints
 
     def fallen(self) -> tuple[Fallen, ...]:
         """See ``ports.Session``."""
-        return ()
+        return self._place.servers.fallen()
 
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""

@@ -19,6 +19,9 @@ from buildfarm.model.errors import FarmError
 MARK = "BUILDFARM_SESSION"
 """The variable that every process of a session carries; its value is the session's name."""
 
+SERVERS = ".servers"
+"""After the session's name in the mark of its servers, which live longer than a command."""
+
 _RECORD = ".owner"
 _ROUNDS = 500  # of 20 ms, in which marked processes must die
 _PF_EXITING = 4
@@ -72,6 +75,7 @@ def close(sessions: Path, name: str) -> None:
     for parent in record.groups if record else ():
         cgroup.remove(Path(parent), name)  # first: in it nothing new can be born
     end_processes(name)
+    end_processes(name + SERVERS)
     Folder(sessions / name).remove()
     (sessions / (name + _RECORD)).unlink(missing_ok=True)
 

@@ -18,16 +18,6 @@ from buildfarm.model.system import SystemPackage
 from buildfarm.model.target import Target
 from buildfarm.ports import Report, Store
 
-_ZIG = {
-    "CC": "zig-cc",
-    "CXX": "zig-c++",
-    "AR": "zig-ar",
-    "RANLIB": "zig-ranlib",
-    "LD": "zig-ld",
-    "LDSHARED": "zig-cc -shared",
-    "LDCXXSHARED": "zig-c++ -shared",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostToolchain:
@@ -163,6 +153,6 @@ class HostToolchain:
                 readable=plain.readable,
                 writable=(str(slot),),
                 path=(str(ours.compilers), *plain.path),
-                env={**plain.env, **_ZIG, **zig.environment(slot), "BUILDFARM_ZIG_TARGET": cache.target},
+                env={**plain.env, **zig.COMPILERS, **zig.environment(slot), "BUILDFARM_ZIG_TARGET": cache.target},
                 tools=plain.tools,
             )

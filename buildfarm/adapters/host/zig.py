@@ -25,28 +25,43 @@ from buildfarm.model.target import Target
 from buildfarm.ports import Progress, Report
 
 _FULL = 2 << 30  # bytes; a slot that has grown beyond is emptied
-_PROBE = "int answer(void) { return 42; }\nint main(void) { return answer(); }\n"
-_COMMANDS = (  # what differs here differs in the runtime that zig builds for it
+PROBE = "int answer(void) { return 42; }\nint main(void) { return answer(); }\n"
+COMMANDS = (  # what differs here differs in the runtime that zig builds for it
     "-O2 -fPIC -c probe{extension} -o probe.o",
     "-shared probe.o -o probe.so",
     "probe{extension} -o probe",
     "-O2 probe{extension} -o probe",
 )
 # The libc++ that every link of ours asks for. As a driver zig compiles it on one processor; asked like this, on all.
-_LIBCXX = "build-lib -dynamic -lc++ -fPIC -fstrip -O ReleaseFast -mcpu baseline -j4 probe{extension}"
-_LANGUAGES = {
+LIBCXX = "build-lib -dynamic -lc++ -fPIC -fstrip -O ReleaseFast -mcpu baseline -j4 probe{extension}"
+LANGUAGES = {
     "c": ("zig-cc", ".c", "a few seconds"),
     "c++": ("zig-c++", ".cc", "a minute or more: libc++"),
 }
 
+COMPILERS = {
+    "CC": "zig-cc",
+    "CXX": "zig-c++",
+    "AR": "zig-ar",
+    "RANLIB": "zig-ranlib",
+    "LD": "zig-ld",
+    "LDSHARED": "zig-cc -shared",
+    "LDCXXSHARED": "zig-c++ -shared",
+}
+"""The variables by which build systems take zig for the compiler."""
+
 
 def target_name(target: Target) -> str:
-    """Zig's name for a target, with the floor: ``x86_64-linux-gnu.2.17``. Raises ``FarmError`` where it is no glibc."""
-    if target.floor is None or not target.platform.startswith("manylinux_"):
-        raise FarmError(f"zig on this machine builds manylinux wheels; {target} is none")
+    """Zig's name for a target, with the floor of glibc: ``x86_64-linux-gnu.2.17``, ``x86_64-linux-musl``.
+
+    Raises ``FarmError`` where it is neither.
+    """
+    if target.floor is None:
+        raise FarmError(f"zig on this machine builds wheels for Linux; {target} is none")
+    if target.platform.startswith("musllinux_"):
+        return f"{target.arch}-linux-musl"
     major, minor = target.floor
-    arch = target.platform.split("_", 3)[3]
-    return f"{arch}-linux-gnu.{major}.{minor}"
+    return f"{target.arch}-linux-gnu.{major}.{minor}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +107,14 @@ class ZigCache:
         return base
 
     def _warm(self, cache: Path, language: str) -> None:
-        compiler, extension, effort = _LANGUAGES[language]
+        compiler, extension, effort = LANGUAGES[language]
         began = time.monotonic()
         self._say(f"warming zig's cache for {language} (once, {effort}) …")
         with tempfile.TemporaryDirectory(prefix="probe.", dir=self.root) as folder:
-            Path(folder, f"probe{extension}").write_text(_PROBE)
-            words = [[str(self.tools.compilers / compiler), *line.split()] for line in _COMMANDS]
+            Path(folder, f"probe{extension}").write_text(PROBE)
+            words = [[str(self.tools.compilers / compiler), *line.split()] for line in COMMANDS]
             if language == "c++":
-                words.insert(0, [self.tools.python, "-I", "-m", "ziglang", *_LIBCXX.split(), "-target", self.target])
+                words.insert(0, [self.tools.python, "-I", "-m", "ziglang", *LIBCXX.split(), "-target", self.target])
             for command in words:
                 argv = [word.format(extension=extension) for word in command]
                 env = {"PATH": os.defpath, "HOME": folder, "BUILDFARM_ZIG_TARGET": self.target, **environment(cache)}

@@ -100,10 +100,10 @@ def plan(
     with open_here(settings) as site:
         found = preview(site.farm, request)
     if as_json:
-        print_json(output.plan_json(found))
+        print_json(output.plan_json(found, site.farm.environments))
     else:
         output.plan_table(found, Console())
-        output.raised_floors(found.jobs, site.farm.environments, Console())
+        output.floors(found, site.farm.environments, Console())
     named = {job.project for job in found.jobs} | {goal.project for goal in found.goals}
     return 0 if {recipe.name for recipe in request.recipes} <= named else 1
 

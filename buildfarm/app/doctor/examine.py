@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from buildfarm.app.doctor import home, index, isolation, programs, python
+from buildfarm.app.doctor import containers, home, index, isolation, programs, python
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import Check, Group, Report, State
 from buildfarm.model.errors import FarmError
@@ -17,6 +17,7 @@ Look = Callable[[Patient], Iterable[Check]]
 LOOKS: Mapping[str, Look] = {
     "Python": python.look,
     "Isolation": isolation.look,
+    "Containers": containers.look,
     "Index": index.look,
     "Home": home.look,
     "Programs": programs.look,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from buildfarm.adapters.host import bubblewrap, cgroup
 from buildfarm.app.doctor.patient import Patient, read, said
 from buildfarm.app.doctor.report import FIX, Check, State
-from buildfarm.model.url import redacted
 
 _HELD = {"memory": "memory", "pids": "processes", "cpu": "parts of a CPU", "": "processor time, disk"}
-_NEEDED = "needed by recipes with services, which this version does not run yet"
 _OPEN = "builds run, but reach the network and your files"
 _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and what allows them
     "kernel.unprivileged_userns_clone": ("0", "1"),
@@ -24,10 +20,9 @@ _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and w
 
 
 def look(patient: Patient) -> Iterator[Check]:
-    """The sandbox, limits, and the container engine."""
+    """The sandbox and the limits of sessions on this machine itself."""
     yield _sandbox(patient)
     yield _limits()
-    yield _engine(patient)
 
 
 def _limits() -> Check:
@@ -66,22 +61,3 @@ def _sandbox(patient: Patient) -> Check:
 def in_venv() -> bool:
     """Whether we run in a virtual environment, which may be added to."""
     return sys.prefix != sys.base_prefix
-
-
-def _engine(patient: Patient) -> Check:
-    docker = patient.program("docker")
-    at = patient.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if docker is None:
-        message = f"no container engine; {_NEEDED}"
-    elif not at.startswith("unix://"):
-        message = f"{docker}, for {redacted(at)}; {_NEEDED}"
-    else:
-        with closing(socket.socket(socket.AF_UNIX)) as client:
-            client.settimeout(1.0)
-            try:
-                client.connect(at.removeprefix("unix://"))
-                answer = "answers"
-            except OSError as error:
-                answer = f"does not answer ({error.strerror or error})"
-        message = f"{docker}, {at} {answer}; {_NEEDED}"
-    return Check(name="containers", state=State.NOTE, message=message)

@@ -1,68 +1,97 @@
 """Imports what a wheel installed, in the environment of its consumer, and looks for a compiler.
 
 ``python imports.py REQUEST`` reads a JSON object: ``project``, ``modules`` (``["auto"]``: every top-level module, and
-every extension module), ``compilers`` (names looked for on PATH), ``result``. It writes ``{"imported": […], "notes":
-[…], "failures": […], "compilers": […]}`` and exits with 1 when something could not be imported.
+every extension module), ``compilers`` (names looked for on PATH), ``result``. It writes ``{"imported": [...], "notes":
+[...], "failures": [...], "compilers": [...]}`` and exits with 1 when something could not be imported.
 """
 
-import importlib
-import importlib.machinery
-import importlib.metadata
+from __future__ import print_function
+
+import io
 import json
-import shutil
+import os
+import re
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+
+if sys.version_info >= (3,):
+    from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
+
+    SUFFIXES = all_suffixes()
+else:
+    import imp
+
+    SUFFIXES = [suffix for suffix, _, _ in imp.get_suffixes()]
+    EXTENSION_SUFFIXES = [suffix for suffix, _, kind in imp.get_suffixes() if kind == imp.C_EXTENSION]
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*\Z", re.UNICODE)
 
 
-def main(request_file: str) -> int:
+def main(request_file):
     """Import everything, each for itself, so that all failures are told at once."""
-    with open(request_file, encoding="utf-8") as file:
+    with io.open(request_file, encoding="utf-8") as file:
         request = json.load(file)
     sys.path.pop(0)  # this script's folder is not the consumer's
     top, extensions = _modules(request["project"]) if request["modules"] == ["auto"] else (request["modules"], [])
-    result: dict[str, list[str]] = {"imported": [], "notes": [], "failures": []}
+    result = {"imported": [], "notes": [], "failures": []}
     for name in top:
         _try(name, result, _fail)
     for name in extensions:
         _try(name, result, _judge_extension)
-    result["compilers"] = [path for path in map(shutil.which, request["compilers"]) if path]
-    with open(request["result"], "w", encoding="utf-8") as file:
+    result["compilers"] = [path for path in map(_which, request["compilers"]) if path]
+    with open(request["result"], "w") as file:  # JSON is written in ASCII
         json.dump(result, file)
     print("imported", ", ".join(result["imported"]) or "nothing")
     return 1 if result["failures"] else 0
 
 
-def _modules(project: str) -> tuple[list[str], list[str]]:
+def _modules(project):
     """Top-level modules and extension modules that the project's RECORD lists.
 
     Importing a namespace package (PEP 420) runs nothing: the packages in it count as top-level ones.
     """
-    suffixes = importlib.machinery.all_suffixes()
-    names: list[tuple[str, ...]] = []
-    packages: set[tuple[str, ...]] = set()
-    extensions: list[str] = []
-    for path in importlib.metadata.distribution(project).files or ():
-        first = path.parts[0]
-        if path.suffix == ".pth" or first.endswith((".dist-info", ".data", ".libs")) or first in ("..", "__pycache__"):
+    names = []
+    packages = set()
+    extensions = []
+    for path in _files(project):
+        first = path.partition("/")[0]
+        if path.endswith(".pth") or first.endswith((".dist-info", ".data", ".libs")) or first in ("..", "__pycache__"):
             continue
-        suffix = next((each for each in suffixes if path.name.endswith(each)), None)
+        suffix = next((each for each in SUFFIXES if path.endswith(each)), None)
         if suffix is None:
             continue
-        parts = (*path.parts[:-1], path.name[: -len(suffix)])
-        if not all(part.isidentifier() for part in parts):
+        name = tuple(path[: -len(suffix)].split("/"))
+        if not all(map(_IDENTIFIER.match, name)):
             continue
-        if len(parts) > 1 and parts[-1] == "__init__":
-            packages.add(parts[:-1])
-        elif len(parts) > 1 and suffix in importlib.machinery.EXTENSION_SUFFIXES:
-            extensions.append(".".join(parts))
-        names.append(parts)
+        if len(name) > 1 and name[-1] == "__init__":
+            packages.add(name[:-1])
+        elif len(name) > 1 and suffix in EXTENSION_SUFFIXES:
+            extensions.append(".".join(name))
+        names.append(name)
     top = {next((name[:n] for n in range(1, len(name)) if name[:n] in packages), name[:1]) for name in names}
     return sorted(map(".".join, top)), sorted(extensions)
 
 
-def _try(name: str, result: dict[str, list[str]], judge: Callable[[str, BaseException, Any], None]) -> None:
+def _files(project):
+    """The paths in the RECORD of an installed project, without the rare ones that are quoted: those name no module."""
+    for folder in filter(os.path.isdir, sys.path):
+        for name in os.listdir(folder):
+            if name.endswith(".dist-info") and _normal(name.partition("-")[0]) == _normal(project):
+                with io.open(os.path.join(folder, name, "RECORD"), encoding="utf-8") as record:
+                    return [line.partition(",")[0] for line in record]
+    raise LookupError("%s is not installed" % project)
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _which(program):
+    paths = (os.path.join(folder, program) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+
+
+def _try(name, result, judge):
     try:
         __import__(name)  # whose traceback has no lines of importlib
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, SystemExit too
@@ -71,14 +100,16 @@ def _try(name: str, result: dict[str, list[str]], judge: Callable[[str, BaseExce
         result["imported"].append(name)
 
 
-def _fail(name: str, error: BaseException, result: dict[str, list[str]]) -> None:
-    traceback.print_exception(type(error), error, error.__traceback__)
+def _fail(name, error, result):
+    traceback.print_exc()
     result["failures"].append("%s: %s: %s" % (name, type(error).__name__, error))
 
 
-def _judge_extension(name: str, error: BaseException, result: dict[str, list[str]]) -> None:
+def _judge_extension(name, error, result):
     """An inner extension may need what is not required, or be no Python module at all: noted, not failed."""
-    if isinstance(error, ModuleNotFoundError) or "does not define module export function" in str(error):
+    said = str(error)
+    absent = type(error).__name__ == "ModuleNotFoundError" or said.startswith("No module named")
+    if absent or re.search(r"does not define (module export|init) function", said):
         result["notes"].append("%s: %s" % (name, error))
     else:
         _fail(name, error, result)

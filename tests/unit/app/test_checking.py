@@ -42,12 +42,20 @@ def run(*words: str, stdin: str = "") -> Result:
 
 
 def test_a_folder_gives_the_recipes_in_it_but_no_folders_and_nothing_hidden(folder: Path) -> None:
-    write(folder / "recipes" / "b" / "six.yml", "name: six\n")
+    write(folder / "recipes" / "six.yml", "name: six\n")
     write(folder / "recipes" / "dir.yaml" / "seven.yaml", "name: seven\n")
-    write(folder / "recipes" / ".github" / "workflow.yaml", "on: push\n")
-    checked = check_paths(("recipes", "recipes/b/six.yml"), io.BytesIO(), strict=False)
-    assert (checked.files, checked.diagnostics) == (2, ())
-    assert summary(checked) == "checked 2 recipes in recipes, recipes/b/six.yml: 0 errors, 0 warnings"
+    write(folder / "recipes" / ".hidden.yaml", "on: push\n")
+    checked = check_paths(("recipes", "recipes/six.yml"), io.BytesIO(), strict=False)
+    assert (checked.files, checked.diagnostics) == (1, ())
+    assert summary(checked) == "checked 1 recipe in recipes, recipes/six.yml: 0 errors, 0 warnings"
+
+
+def test_a_project_may_have_a_recipe_in_each_folder_but_not_in_one_build(folder: Path) -> None:
+    write(folder / "recipes" / "six.yaml", "name: six\n")
+    write(folder / "recipes" / "old" / "six.yaml", "name: six\n")
+    both = ("recipes", "recipes/old")
+    assert codes(*both) == []
+    assert [each.code for each, _ in read_operands(both, (), folder).diagnostics] == ["duplicate"]
 
 
 def test_a_path_that_holds_no_recipe_is_an_error(folder: Path) -> None:
@@ -97,14 +105,14 @@ def test_a_requirements_file_is_checked_too(folder: Path) -> None:
 
 def test_two_recipes_of_one_project_name_both_places(folder: Path) -> None:
     write(folder / "a" / "six.yaml", "name: six\n")
-    write(folder / "b" / "six.yaml", 'versions: ["1.0"]\nname: Six\nwheel: abi\n')
-    checked = check_paths(("a", "b"), io.BytesIO(), strict=False)
+    write(folder / "a" / "zix.yml", 'versions: ["1.0"]\nname: Six\nwheel: abi\n')
+    checked = check_paths(("a",), io.BytesIO(), strict=False)
     (error,) = [each for each in checked.diagnostics if each.code == "duplicate"]
-    assert (error.file, error.span.line, error.span.column) == ("b/six.yaml", 2, 7)
+    assert (error.file, error.span.line, error.span.column) == ("a/zix.yml", 2, 7)
     assert error.message == "six has a recipe already, at a/six.yaml:1:7"
-    write(folder / "b" / "six.yaml", 'name: six\nversions: ["1.0"]\n')
-    read = read_operands(("a", "b"), (), folder)
-    assert [each.code for each, _ in read.diagnostics] == ["duplicate"]
+    write(folder / "a" / "zix.yml", 'name: six\nversions: ["1.0"]\n')
+    assert [each.code for each, _ in read_operands(("a",), (), folder).diagnostics] == ["duplicate"]
+    (folder / "a" / "zix.yml").unlink()
     assert not read_operands(("a", "a/six.yaml"), (), folder).failed
 
 

@@ -13,7 +13,10 @@ from click.testing import CliRunner
 from buildfarm.app.cli import cli
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "help"
-WITH_EXAMPLES = ("build", "plan", "debug", "verify", "recipe check", "recipe new", "recipe pin", "")
+WITH_EXAMPLES = (
+    *("build", "plan", "debug", "verify", ""),
+    *("recipe check", "recipe new", "recipe pin", "image build", "image pin"),
+)
 
 
 def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

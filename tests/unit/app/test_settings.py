@@ -33,10 +33,11 @@ def test_later_sources_win_and_each_value_knows_its_own(tmp_path: Path) -> None:
 
 
 def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
-    (tmp_path / "farm.yaml").write_text("home: state\nrecipes: ~/mine\nupstream: ../sdists\n")
+    (tmp_path / "farm.yaml").write_text("home: state\nrecipes: ~/mine\nupstream: ../sdists\nimages: ours\n")
     found = read_settings({}, tmp_path / "below", {})
     assert found.home == tmp_path / "state"
     assert found.recipes == Path.home() / "mine"
+    assert found.images == tmp_path / "ours"
     assert found.upstream == str(tmp_path.parent / "sdists")
 
 
@@ -54,7 +55,7 @@ def test_every_example_is_right(tmp_path: Path) -> None:
 
 
 def test_all_errors_come_at_once_with_place_caret_and_advice(tmp_path: Path) -> None:
-    text = 'jbos: 3\nglibc: 2.18\njobs: "x"\nisolation: no\nlease:\nupstream: [a]\nindex: simple\n'
+    text = 'jbos: 3\nglibc: 2.18\njobs: "x"\nisolation: no\nlease:\nupstream: [a]\nindex: simple\nengine: podman\n'
     said = errors(tmp_path, text, {"BUILDFARM_LEASE": "soon"}, jobs=0)
     for expected in (
         "/farm.yaml:1:1: error[unknown-key]: 'jbos' is no key of farm.yaml\n   1 | jbos: 3\n     | ^^^^\n",
@@ -65,6 +66,7 @@ def test_all_errors_come_at_once_with_place_caret_and_advice(tmp_path: Path) -> 
         "/farm.yaml:5:1: error[no-value]",
         "/farm.yaml:6:11: error[type]: this is a list",
         "'simple' is reserved",
+        "'podman' is not auto, none, or the URL of an engine such as unix:///run/docker.sock",
         "\nBUILDFARM_LEASE: 'soon' is no number of seconds above 0",
         "\n--jobs: 0 is no whole number from 1 on",
     ):

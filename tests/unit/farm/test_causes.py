@@ -12,7 +12,7 @@ import pytest
 
 from buildfarm.farm.prepare import _for_an_extra
 from buildfarm.model.errors import FarmError
-from buildfarm.model.recipe import Recipe, SdistSource, Test
+from buildfarm.model.recipe import Recipe, SdistSource, Service, Test
 from buildfarm.model.session import Command
 from tests.unit.farm.test_memory_story import DEMO, Farm, Machine, environment, sdist, wheel
 
@@ -136,3 +136,35 @@ def test_a_test_that_proves_nothing_is_no_test(test: Test, code: str) -> None:
     assert (farm.failure().step, farm.failure().reason.code) == ("test", code)
     assert ticked.judgements[0].withheld
     assert not farm.page()
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_test_whose_server_ended_has_not_failed_by_itself(exit_code: int) -> None:
+    class Deadly(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            if "unittest" not in command.what:
+                return super().__call__(command, files)
+            files["/buildfarm/services/db"] = b"starting\nno space left\n"
+            return exit_code, b"ConnectionRefusedError: [Errno 111]\nRan 0 tests in 0.000s\n\nOK\n"
+
+    farm = Farm(Deadly(lambda _: wheel("demo", "1.0")))
+    test = Test(run=("python -m unittest",), sources=("x.py",), services={"db": Service(image="mariadb")})
+    ticked = farm.build(replace(DEMO, tests=(test,)))
+    failed = farm.failure()
+    assert (failed.step, failed.reason.code) == ("test", "service")
+    assert failed.reason.message == "while the tests ran, the service db ended"
+    assert (failed.reason.lines, failed.reason.tail) == ((), ("starting", "no space left"))
+    (row,) = (each for each in farm.coordinator.jobs.rows() if each.job.kind == "test")
+    assert "== the service db ended; its log ends:\nstarting\nno space left\n" in farm.log.read(row.log).decode()
+    assert ticked.judgements[0].withheld
+
+
+def test_a_test_that_fails_beside_a_server_that_runs_is_the_tests_own() -> None:
+    class Failing(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            return (1, b"no\n") if "unittest" in command.what else super().__call__(command, files)
+
+    farm = Farm(Failing(lambda _: wheel("demo", "1.0")))
+    test = Test(run=("python -m unittest",), sources=("x.py",), services={"db": Service(image="mariadb")})
+    farm.build(replace(DEMO, tests=(test,)))
+    assert farm.failure().reason.code == "exit-code"

@@ -64,6 +64,7 @@ def environment(abi: str) -> Environment:
         definition={"python": abi},
         test_definition={"python": abi},
         compilers=("zig",),
+        services=("mariadb",),
     )
 
 

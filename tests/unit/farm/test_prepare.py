@@ -73,7 +73,7 @@ def test_packages_are_locked_once_for_each_architecture() -> None:
     other = replace(host, target=Target.parse("cp311-manylinux_2_17_aarch64"))
     for each in (host, host, other):
         farm.coordinator = replace(farm.coordinator, environments=(each,))
-        assert pin_packages(farm.coordinator, request) == {("libone-dev",): ()}
+        assert pin_packages(farm.coordinator, request, {"demo": ("1.0",)}) == {("libone-dev",): ()}
     assert asked == ["x86_64", "aarch64"]
 
 

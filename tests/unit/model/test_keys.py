@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from buildfarm.adapters.container.environments import container_environments
 from buildfarm.model.canonical import digest
+from buildfarm.model.image import Cpython, Image, Making
 from buildfarm.model.job import (
     KEY_VERSION,
     BuildJob,
@@ -102,6 +104,30 @@ FULL_TEST = replace(
     source=SOURCE,
     generation=3,
 )
+DEBIAN = Image(
+    name="debian11",
+    making=Making(
+        base="bullseye",
+        packages=("build-essential", "zlib1g-dev"),
+        pythons={"cp313-cp313t": Cpython(source="python3.13", configure=("--disable-gil",))},
+        sources=("bookworm", "trixie"),
+    ),
+    platform="manylinux_2_31_x86_64",
+    interpreters={"cp313t": "/opt/python/cp313-cp313t/bin/python3"},
+    python="/opt/python/cp313-cp313t/bin/python3",
+    manager="apt",
+    test="debian11-test",
+)
+IMAGES = {
+    "debian11": DEBIAN,
+    "debian11-test": Image(
+        name="debian11-test",
+        making=Making(base="bullseye", interpreters_of="debian11", absent=("gcc",)),
+        interpreters=DEBIAN.interpreters,
+    ),
+}
+(CONTAINER,) = container_environments(IMAGES, tuple(IMAGES), arch="x86_64")
+CONTAINED = replace(BUILD, target=CONTAINER.target, environment=CONTAINER)
 LOCK = Lock(wheels=(LockedWheel(project="cython", version="3.0", artifact=WHEEL, origin="/wheels/cython.whl"),))
 
 KEYS = {
@@ -113,6 +139,11 @@ KEYS = {
     "request": BuildRequest(recipes=(Recipe(name="demo", versions=("1.0",)),)).digest,
     "environment": ENVIRONMENT.fingerprint,
     "environment of a test": ENVIRONMENT.test_fingerprint,
+    "build in a container": CONTAINED.key,
+    "build in a container, system packages": replace(CONTAINED, part=FULL_BUILD.part).key,
+    "test in a container": replace(TEST, target=CONTAINER.target, environment=CONTAINER).key,
+    "environment of a container": CONTAINER.fingerprint,
+    "environment of a test in a container": CONTAINER.test_fingerprint,
 }
 
 
@@ -166,7 +197,8 @@ NOT_IN_THE_BUILD_KEY: dict[str, list[object]] = {
         replace(SOURCE, artifact=replace(SOURCE.artifact, name="x.zip", size=1)),
     ],
     "environment": [
-        replace(ENVIRONMENT, name="other", lane="other", compilers=("zig",), services=True, system=("apt",)),
+        replace(ENVIRONMENT, name="other", lane="other", compilers=("zig",), services=("redis",), system=("apt",)),
+        replace(ENVIRONMENT, image="other", test_image="other", native="manylinux_2_31_x86_64"),
         replace(ENVIRONMENT, test_definition={}),
     ],
     "limits": [Limits(wall=1)],

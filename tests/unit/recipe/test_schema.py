@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 GOLDEN = sorted((ROOT / "tests" / "golden" / "diagnostics").glob("*.yaml"))
 FULL = ROOT / "tests" / "golden" / "recipes" / "every-key.yaml"
-GOOD = sorted((ROOT / "recipes").glob("*.yaml"))
+GOOD = sorted(ROOT.glob("recipes/**/*.yaml"))
 ONLY_THE_PARSER = {
     "value": "versions, specifiers, requirements, paths, commands, names of rules: their own grammars",
     "conflict": "what two keys say together",

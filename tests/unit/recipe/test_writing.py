@@ -17,7 +17,7 @@ from buildfarm.recipe.layout import Unformattable, lay_out, spell
 from buildfarm.recipe.parse import parse_recipe
 
 ROOT = Path(__file__).parents[3]
-TEXTS = [*sorted((ROOT / "recipes").glob("*.yaml")), *sorted((ROOT / "tests/golden/diagnostics").glob("*.yaml"))]
+TEXTS = [*sorted(ROOT.glob("recipes/**/*.yaml")), *sorted((ROOT / "tests/golden/diagnostics").glob("*.yaml"))]
 HASHES = ["sha256:" + digit * 64 for digit in "0123456789abcdef"]
 
 

@@ -18,7 +18,7 @@ from buildfarm.model.session import Command, Completed, Ended, Excess, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 from buildfarm.steps.build import before, call_hook, failure, hook_request, hook_script, read_wants, spoken
-from buildfarm.steps.install import install, make_venv
+from buildfarm.steps.install import fill
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "build.txt"
 ROOT = "/home of/s"  # a blank in the path of a session must not make two words
@@ -44,8 +44,7 @@ JOB = BuildJob(
 
 def test_commands_are_the_golden_ones() -> None:
     commands = [
-        make_venv(LAYOUT),
-        install(LAYOUT, [f"{LAYOUT.wheelhouse}/setuptools-80-py3-none-any.whl", f"{LAYOUT.wheelhouse}/b.whl"]),
+        *fill(TARGET, LAYOUT, [f"{LAYOUT.wheelhouse}/setuptools-80-py3-none-any.whl", f"{LAYOUT.wheelhouse}/b.whl"]),
         *before(JOB, LAYOUT),
         call_hook(JOB, LAYOUT),
     ]

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from base64 import urlsafe_b64decode
+from dataclasses import replace
 from email import message_from_bytes
 from typing import Any
 
@@ -98,6 +99,41 @@ def test_a_library_of_a_package_is_told_with_version_licence_and_where_its_text_
         "buildfarm:licence-file": "PyYAML-6.0.3.dist-info/licenses/grafted/libyaml-0-2/copyright",
     }
     assert unpacked(told)[facts["buildfarm:licence-file"]] == COPYRIGHT.encode()
+
+
+@pytest.mark.parametrize(
+    ("manager", "release", "purl"),
+    [
+        ("apt", "debian 11", "pkg:deb/debian/libyaml-0-2@0.2.5-1?arch=amd64&distro=debian-11&upstream=libyaml"),
+        (
+            "dnf",
+            "almalinux 8.10",
+            "pkg:rpm/almalinux/libyaml-0-2@0.2.5-1?arch=amd64&distro=almalinux-8.10&upstream=libyaml",
+        ),
+        ("apk", "alpine 3.20.1", "pkg:apk/alpine/libyaml-0-2@0.2.5-1?arch=amd64&distro=alpine-3.20.1&upstream=libyaml"),
+    ],
+)
+def test_a_package_of_an_image_is_of_the_release_of_the_image(manager: str, release: str, purl: str) -> None:
+    seen = replace(LIBYAML, package=replace(LIBYAML.package, manager=manager), release=release)
+    (component,) = bill(tell(JOB, wheel(GRAFTED), (seen,)))["components"]
+    assert component["purl"] == purl
+
+
+def test_a_licence_that_only_people_can_read_is_where_its_text_is() -> None:
+    seen = replace(LIBYAML, package=replace(LIBYAML.package, version="1:3+deb11u1"), licence="Copyright (c) somebody")
+    (component,) = bill(tell(JOB, wheel(GRAFTED), (seen,)))["components"]
+    assert component["licenses"] == [{"license": {"name": "see grafted/libyaml-0-2/copyright"}}]
+    assert "@1:3%2Bdeb11u1?" in component["purl"]
+
+
+def test_what_was_put_in_before_the_repair_is_told_as_well() -> None:
+    plugin = "yaml/plugin/any.so"  # whose bytes the repair has changed
+    told = tell(JOB, wheel(plugin), (LIBYAML,), {plugin: ORIGINAL})
+    (component,) = bill(told)["components"]
+    assert (component["name"], component["version"]) == ("libyaml-0-2", "0.2.5-1")
+    facts = {each["name"]: each["value"] for each in component["properties"]}
+    assert (facts["buildfarm:file"], facts["buildfarm:sha256-before-repair"]) == (plugin, ORIGINAL)
+    assert unpacked(told)["PyYAML-6.0.3.dist-info/licenses/grafted/libyaml-0-2/copyright"] == COPYRIGHT.encode()
 
 
 def test_a_library_of_nobody_is_told_as_that() -> None:

@@ -1,4 +1,4 @@
-"""The scripts that run inside a session, run for real on this Python, and on the oldest one where there is one."""
+"""The scripts that run inside a session, run for real on this Python, and on the oldest 3 and on 2.7 where they are."""
 
 from __future__ import annotations
 
@@ -20,26 +20,42 @@ from packaging.version import Version
 
 from buildfarm.steps.inside import hook, imports
 
-OLDEST = (3, 9)
+OLDEST = "3.9"
+SCRIPTS = sorted(Path(hook.__file__).parent.glob("*.py"))
 
 
-def oldest_python() -> str | None:
-    pyenv = Path.home().glob(".pyenv/versions/{}.{}.*/bin/python".format(*OLDEST))
-    for python in (shutil.which("python{}.{}".format(*OLDEST)), *map(str, pyenv)):
+def find_python(version: str) -> str | None:
+    pyenv = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    for python in (shutil.which(f"python{version}"), *map(str, pyenv)):
         if python and not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
             return python
     return None
 
 
-@pytest.fixture(scope="module", params=["this", "oldest"])
+def absent(module: str, python: str) -> str:
+    """What an interpreter says of a module that is not there."""
+    if "2.7" in python:
+        return f"ImportError: No module named {module}"
+    return f"ModuleNotFoundError: No module named {module!r}"
+
+
+@pytest.fixture(scope="module", params=["this", OLDEST, "2.7"])
 def python(request: pytest.FixtureRequest) -> str:
-    found = sys.executable if request.param == "this" else oldest_python()
-    return found or pytest.skip("there is no Python {}.{} here".format(*OLDEST))
+    found = sys.executable if request.param == "this" else find_python(request.param)
+    return found or pytest.skip(f"there is no Python {request.param} here")
 
 
-@pytest.mark.parametrize("script", [hook.__file__, imports.__file__])
-def test_the_syntax_is_that_of_the_oldest_python(script: str) -> None:
-    tree = ast.parse(Path(script).read_text(encoding="utf-8"), feature_version=OLDEST)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_the_syntax_is_that_of_python_2_and_3(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="ascii"), feature_version=(3, 4))
+    new = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.Nonlocal, ast.Starred, ast.YieldFrom)
+    for node in ast.walk(tree):
+        assert not isinstance(node, new), f"line {node.lineno}"
+        if isinstance(node, ast.FunctionDef):
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            assert not node.args.kwonlyargs
+            assert not any(each.annotation for each in arguments), f"line {node.lineno}"
+            assert node.returns is None, f"line {node.lineno}"
     imported = {
         name.partition(".")[0]
         for node in ast.walk(tree)
@@ -51,7 +67,7 @@ def test_the_syntax_is_that_of_the_oldest_python(script: str) -> None:
             else []
         )
     }
-    assert imported <= sys.stdlib_module_names
+    assert imported <= {*sys.stdlib_module_names, "imp"}  # of Python 2
 
 
 # ---------------------------------------------------------------------------------------------- the script of the build
@@ -178,7 +194,7 @@ def test_the_source_is_not_importable_unless_the_backend_path_says_so(project: P
     (project.root / "source" / "backend.py").write_text("", encoding="utf-8")
     done = project.run(backend_path=[])
     assert done.returncode == 1
-    assert "ModuleNotFoundError: No module named 'backend'" in done.stderr
+    assert absent("backend", project.python) in done.stderr
 
 
 @pytest.mark.parametrize(("backend", "code"), [("failing", 1), ("leaving", 3)])
@@ -300,7 +316,7 @@ def test_all_failures_are_told_at_once_whatever_is_raised(installed: Installed) 
     assert done.returncode == 1
     assert installed.answer["imported"] == ["c"]
     assert installed.answer["failures"] == [
-        "a: ModuleNotFoundError: No module named 'absent'",
+        f"a: {absent('absent', installed.python)}",
         "b: SystemExit: 0",
         "d: KeyboardInterrupt: ",
     ]
@@ -308,6 +324,8 @@ def test_all_failures_are_told_at_once_whatever_is_raised(installed: Installed) 
 
 
 def test_what_lies_in_a_namespace_package_is_really_imported(installed: Installed) -> None:
+    if "2.7" in installed.python:
+        pytest.skip("Python 2 has no such packages")
     installed.install(
         {
             "company/tool/__init__.py": "import absent",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import Environment, TestJob
 from buildfarm.model.outcome import Step
-from buildfarm.model.recipe import Test
-from buildfarm.model.session import Completed, Ended, Layout
+from buildfarm.model.recipe import Service, Test
+from buildfarm.model.session import Completed, Ended, Endpoint, Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 from buildfarm.steps.hearing import Hearing
@@ -25,6 +26,7 @@ from buildfarm.steps.test import (
     imports_request,
     imports_script,
     read_imports,
+    services,
 )
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "test.txt"
@@ -53,7 +55,7 @@ def test_commands_are_the_golden_ones() -> None:
         f"# {each.what}, in {each.cwd}\n"
         + "".join(f"{name}={shlex.quote(value)}\n" for name, value in each.env.items())
         + f"{shlex.join(each.argv)}\n"
-        for each in (call_imports(LAYOUT), *commands(TEST, LAYOUT), *commands(Test(run=("true",)), LAYOUT))
+        for each in (call_imports(LAYOUT), *commands(TEST, LAYOUT, {}), *commands(Test(run=("true",)), LAYOUT, {}))
     )
     if os.environ.get("BUILDFARM_REGOLD"):
         GOLDEN.write_text(text, encoding="utf-8")
@@ -61,7 +63,7 @@ def test_commands_are_the_golden_ones() -> None:
 
 
 def test_files_are_written_below_the_tests_with_their_placeholders_filled() -> None:
-    assert files(TEST, LAYOUT) == {
+    assert files(TEST, LAYOUT, {}) == {
         f"{ROOT}/work/tests/tests/default.cnf": f"[tests]\npath={ROOT}/work/tests\nbrace={{}}\n".encode()
     }
 
@@ -112,3 +114,25 @@ def test_the_advice_for_a_failed_import_follows_its_kind(failure: str, advice: s
     assert (reason.code, reason.command, reason.tail) == ("import", done.command.argv, done.tail)
     assert reason.message.endswith(f"demo.a: SystemExit: 0; {failure}")
     assert advice in reason.advice
+
+
+def test_services_are_told_by_placeholders_and_by_variables() -> None:
+    db = Service(image="mariadb")
+    test = Test(
+        run=("client {db.host}:{db.port}",),
+        files={"a.cnf": "port={db.port} in {work}"},
+        env={"URL": "db://{db.host}:{db.port}/test", "CACHE_HOST": "localhost"},
+        services={"db": db, "cache": Service(image="redis")},
+    )
+    places = {name: Endpoint(host="127.0.0.1", port=port) for name, port in (("db", 3306), ("cache", 6379), ("x", 1))}
+    (command,) = commands(test, LAYOUT, places)
+    assert command.argv == ("client", "127.0.0.1:3306")
+    assert command.env == {
+        "URL": "db://127.0.0.1:3306/test",
+        "DB_HOST": "127.0.0.1",
+        "DB_PORT": "3306",
+        "CACHE_HOST": "localhost",  # the recipe's own word counts
+        "CACHE_PORT": "6379",
+    }
+    assert files(test, LAYOUT, places) == {f"{ROOT}/work/tests/a.cnf": f"port=3306 in {ROOT}/work/tests".encode()}
+    assert services(replace(JOB, tests=(Test(imports=("auto",)), test, Test(services={"db": db})))) == test.services

@@ -38,9 +38,12 @@ def build_elf(
     text_relocations: bool = False,
     writable_code: bool = False,
     weak: Sequence[str] = (),
+    texts: Sequence[str] = (),
 ) -> bytes:
     """A 64-bit little-endian ELF file with program headers and a dynamic table, and no code."""
     strings = Strings()
+    for text in texts:
+        strings.add(text)
     dynamic = [(1, strings.add(name)) for name in needed]
     dynamic += [(tag, strings.add(text)) for tag, text in ((14, soname), (15, rpath), (29, runpath)) if text]
     dynamic += [(22, 0)] if text_relocations else []

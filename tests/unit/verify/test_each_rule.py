@@ -82,6 +82,7 @@ GRAFTED: dict[str, dict[str, Any]] = {
 FILE = {"name": "buildfarm:file", "value": "farm.libs/libsoil-1234.so.1"}
 SBOM = {f"{DIST}/sboms/farm.cdx.json": json.dumps({"components": [{"name": "soil", "properties": [FILE]}]}).encode()}
 FOREIGN = replace(CLAIM, target=None)
+PLUGINS = "/usr/lib/x86_64-linux-gnu/soil3/plugin"
 
 CASES = [
     Case(rule="name-version", message="not 'barn'", claim=replace(CLAIM, project="barn")),
@@ -213,6 +214,28 @@ CASES = [
     module("rpath", "looks for libraries in ''", runpath="$ORIGIN:"),
     module("rpath", "outside of site-packages, in '$ORIGIN/../..'", rpath="$ORIGIN/../.."),
     module("rpath", "outside of site-packages", "farm-1.0.data/platlib/field.so", runpath="$ORIGIN/../lib"),
+    Case(
+        rule="run-time-paths",
+        message="farm.libs/libsoil-1234.so.1 looks for plug-ins in /usr/lib/x86_64-linux-gnu/soil3/plugin, which",
+        name=NATIVE,
+        files=SBOM,
+        elfs=GRAFTED | {"farm.libs/libsoil-1234.so.1": {"texts": [PLUGINS]}},
+    ),
+    Case(
+        rule="run-time-paths",
+        message="looks for plug-ins in",
+        name=NATIVE,
+        elfs={GNU: {"texts": [PLUGINS]}},
+        claim=FOREIGN,
+        severity=Severity.WARNING,
+    ),
+    Case(
+        rule="run-time-paths",
+        message="looks for CA certificates and settings of OpenSSL in /etc/pki/tls/cert.pem, /usr/lib/ssl",
+        name=NATIVE,
+        elfs={GNU: {"texts": ["/etc/pki/tls/cert.pem:/usr/lib/ssl"]}},
+        severity=Severity.WARNING,
+    ),
     module("executable-stack", "glibc 2.41 refuses to load such a library", executable_stack=True),
     module("text-relocations", "it was compiled for a fixed address", text_relocations=True),
     module("writable-code", "both writable and executable", writable_code=True),
@@ -310,6 +333,8 @@ SOUND: list[tuple[str, dict[str, dict[str, Any]], dict[str, bytes], Claim]] = [
     (PURE, {}, {"farm/__init__.py": b"", "farm/tests/test_a.py": b"", "README.md": b"", "cgi.py": b""}, CLAIM),
     ("tests-1.0-py3-none-any.whl", {}, {"tests/__init__.py": b""}, replace(CLAIM, project="Tests")),
     (PURE, {}, {"farm-1.0.data/scripts/a": b"#!python\n", "farm-1.0.data/scripts/b": b"#!/bin/sh\n"}, CLAIM),
+    (NATIVE, {GNU: {"texts": [PLUGINS]}, "farm/plugin/clay.so": {}}, {}, CLAIM),
+    (NATIVE, {GNU: {"texts": ["/lib/modules", "/usr/share/plugins", "%s/lib/plugins"]}}, {}, CLAIM),
     (PURE, {}, {"farm/cli.py": b"", f"{DIST}/entry_points.txt": b"[console_scripts]\nx = farm.cli:main\n"}, CLAIM),
     (
         PURE,

@@ -1,0 +1,339 @@
+"""One command in a session's container, to its end: what is heard of it, when it must end, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import NotFound
+
+from buildfarm.adapters.container.engine import FAULTS, explained, told
+from buildfarm.adapters.container.inside import warden
+from buildfarm.adapters.container.running import Inside
+from buildfarm.adapters.container.stream import ERR, Stream
+from buildfarm.adapters.host.process import Output
+from buildfarm.model.errors import FarmError
+from buildfarm.model.recipe import Limits
+from buildfarm.model.session import Ended, Excess, Sink, Stop
+from buildfarm.model.size import size
+
+RECORDS = "/buildfarm/r"
+"""Where the shim leaves results and logs: on the volume, beside the session's root."""
+
+_ASK_EVERY = 0.1  # seconds between two looks at stop() and the limits
+_GRACE = 10.0  # seconds to obey an order to end
+_REPORT = 65536  # bytes of a report that are believed
+_RETURN = 60.0  # seconds for which an engine may be away
+_LOOK_EVERY = 0.5  # seconds between two looks for the result of a command whose stream is lost
+_SIGNAL = 128  # added to the number of a signal in an exit code
+_KILLED = 9
+_CUT = 126  # what an engine tells of a program to which the connection was lost, as of one that it cannot start
+_BROKEN = {"memory": Ended.MEMORY, "pids": Ended.PIDS, "cpu": Ended.CPU, "disk": Ended.DISK}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run. ``caches`` maps folders of the image to paths that they are copied to before; ``name`` is that of
+    its result and its log below ``RECORDS``. ``processors`` are those to run on, counted from 0 among those there are.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    root: str
+    name: str
+    caches: Mapping[str, str]
+    processors: tuple[int, ...]
+
+    @property
+    def result(self) -> str:
+        """The file that says how it ended."""
+        return f"{RECORDS}/{self.name}.json"
+
+    @property
+    def log(self) -> str:
+        """The file that has its output."""
+        return f"{RECORDS}/{self.name}.log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """When it must end: at ``deadline`` (``time.monotonic``), when it has written ``log`` bytes, used ``cpu`` seconds,
+    or broken another of the session's limits. ``ooms`` were out of memory before it.
+    """
+
+    limits: Limits
+    deadline: float
+    log: int
+    cpu: float
+    ooms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How it ended, as ``Completed``. ``written`` is its output in bytes; ``ooms``: how often memory was out by now."""
+
+    ended: Ended
+    exit_code: int
+    written: int
+    tail: tuple[str, ...]
+    ooms: int
+    memory: int = 0
+    cpu: float = 0.0
+    excess: Excess | None = None
+
+
+def stopped(ooms: int) -> Ending:
+    """Of a command that was not begun."""
+    return Ending(ended=Ended.STOPPED, exit_code=-_KILLED, written=0, tail=(), ooms=ooms)
+
+
+def run(inside: Inside, order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
+    """Run to the end within the bounds, output live to ``sink``; nothing that it started outlives the call.
+
+    Raises ``FarmError`` when nobody can say how it ended, or when a process of it could not be ended.
+    """
+    call = _Call(inside, order, bounds, Output(sink, bounds.log), stop)
+    with told("run a command"):
+        call.stream = inside.ask(call.plain())
+    try:
+        return call.follow()
+    except BaseException:
+        with contextlib.suppress(*FAULTS, FarmError):
+            call.end()
+        raise
+    finally:
+        call.stream.close()
+
+
+class _Call:
+    """One call of ``run``."""
+
+    stream: Stream
+
+    def __init__(self, inside: Inside, order: Order, bounds: Bounds, output: Output, stop: Stop) -> None:
+        self._inside, self._order, self._bounds, self._output, self._stop = inside, order, bounds, output, stop
+        self._begun = False
+
+    def plain(self) -> dict[str, object]:
+        """The order, for the shim."""
+        order, bounds = self._order, self._bounds
+        return {
+            "do": "run",
+            "argv": order.argv,
+            "env": dict(order.env),
+            "cwd": order.cwd,
+            "root": order.root,
+            "result": order.result,
+            "log": order.log,
+            "room": bounds.log,
+            "caches": [[source, target] for source, target in order.caches.items()],
+            "processors": order.processors,
+            "disk": bounds.limits.disk,
+            "cpu": bounds.cpu,
+        }
+
+    def follow(self) -> Ending:
+        """Hear it to its end."""
+        ended, said = self._hear()
+        report = _read(said)
+        try:
+            code = self._code()
+        except FAULTS:
+            return self._recover()
+        if report and code == _as_a_shell(int(report["code"])):
+            if int(report["kept"]) > self._output.written and ended is Ended.EXITED:
+                self._catch_up()
+            return self._ending(ended, report)
+        if code is None and ended is not Ended.EXITED:
+            return self._forced(ended)
+        if code is None or (code == _CUT and self._began()):
+            return self._recover()
+        if report or code < _SIGNAL:
+            raise FarmError(f"how the command ended is not known (exit code {code}): {said.decode(errors='replace')}")
+        return self._bereft(ended)
+
+    def end(self) -> Mapping[str, Any]:
+        """End every process of the container but its first one; what it has used."""
+        with contextlib.closing(self._inside.ask({"do": "end"})) as stream:
+            said = b""
+            with contextlib.suppress(queue.Empty):
+                while piece := stream.hear(_GRACE):
+                    said += piece[1]
+        report = _read(said)
+        if not report or report["left"]:
+            raise FarmError("what it started cannot be ended; remove the container by hand")
+        return report
+
+    def _hear(self) -> tuple[Ended, bytes]:
+        """Until its output ends, or it does not obey the order to end: why it had to, and its report."""
+        ended, until, said = Ended.EXITED, float("inf"), b""
+        while (now := time.monotonic()) < until:
+            if ended is Ended.EXITED and (ended := self._due(now)) is not Ended.EXITED:
+                self.stream.send(b"end\n")
+                until = now + _GRACE
+            try:
+                piece = self.stream.hear(_ASK_EVERY)
+            except queue.Empty:
+                continue
+            if piece is None:
+                break
+            if piece[0] == ERR:
+                self._output.heard, self._begun = time.monotonic(), True
+                said = (said + piece[1])[-_REPORT:]
+            elif ended is Ended.EXITED and not self._output.take(piece[1]):
+                ended, until = Ended.LOG, time.monotonic() + _GRACE
+                self.stream.send(b"end\n")
+        return ended, said
+
+    def _due(self, now: float) -> Ended:
+        if self._stop():
+            return Ended.STOPPED
+        if now >= self._bounds.deadline:
+            return Ended.WALL
+        silent = self._begun and now >= self._output.heard + self._bounds.limits.silence
+        return Ended.SILENCE if silent else Ended.EXITED
+
+    def _began(self) -> bool:
+        """Whether the shim was started: then its log is there."""
+        with told("tell whether a command was started"):
+            return self._inside.read(self._order.log, self._bounds.limits.log) is not None
+
+    def _code(self) -> int | None:
+        """The exit code of the shim as the engine tells it, who is sometimes late; None while it runs."""
+        for _ in range(20):
+            if (code := self.stream.exit_code()) is not None:
+                return code
+            time.sleep(0.02)
+        return None
+
+    def _recover(self) -> Ending:
+        """The stream is lost: wait for the engine to come back, and for the result on the volume."""
+        until = time.monotonic() + _RETURN
+        while True:
+            ended = self._due(0.0) if time.monotonic() < self._bounds.deadline else Ended.WALL
+            if ended in (Ended.STOPPED, Ended.WALL):
+                return self._forced(ended)
+            try:
+                runs = self._inside.state()["Running"]
+                if found := self._inside.read(self._order.result, _REPORT):
+                    self._catch_up()
+                    return self._ending(Ended.EXITED, json.loads(found))
+            except NotFound:
+                raise FarmError("the engine has lost the container, and how the command ended is not known") from None
+            except FAULTS as error:
+                if time.monotonic() > until:
+                    raise FarmError(
+                        f"the container engine is gone, and how the command ended is not known: {explained(error)}"
+                    ) from error
+            else:
+                if not runs:
+                    return self._dead(Ended.EXITED)
+                until = time.monotonic() + _RETURN
+            time.sleep(_LOOK_EVERY)
+
+    def _catch_up(self) -> None:
+        """Read from the file what the stream did not bring."""
+        content = self._inside.read(self._order.log, self._bounds.limits.log) or b""
+        self._output.take(content[self._output.written :])
+
+    def _forced(self, ended: Ended) -> Ending:
+        """It does not obey: end all that runs, or the whole container where that cannot be done."""
+        try:
+            report = self.end()
+        except (*FAULTS, FarmError):
+            with told("end a container"):
+                self._inside.engine.client.api.kill(self._inside.container)
+            return self._without(ended, 0)
+        return self._without(ended, int(report["ooms"]))
+
+    def _bereft(self, ended: Ended) -> Ending:
+        """The shim was killed: by the kernel, when memory was out, or by the command."""
+        try:
+            ooms = int(self.end()["ooms"])
+        except (*FAULTS, FarmError):
+            with told("tell how a command ended"):
+                if self._inside.state()["Running"]:
+                    raise
+            return self._dead(ended)
+        if ended is Ended.EXITED and ooms > self._bounds.ooms:
+            ended = Ended.MEMORY
+        return self._without(ended, ooms, "it killed the process that watched over it, and was ended")
+
+    def _dead(self, ended: Ended) -> Ending:
+        """The container runs no more."""
+        with told("tell how a command ended"):
+            state = self._inside.state()
+        if ended is Ended.EXITED and state.get("OOMKilled"):
+            ended = Ended.MEMORY
+        elif ended is Ended.EXITED and state["ExitCode"] == warden.DEADLINE:
+            ended = Ended.WALL
+        if ended is Ended.EXITED:
+            raise FarmError(
+                f"its container was ended from outside (exit code {state['ExitCode']}), "
+                "and how the command ended is not known"
+            )
+        return self._without(ended, 0)
+
+    def _without(self, ended: Ended, ooms: int, words: str = "") -> Ending:
+        """An ending of which there is no report."""
+        tail = self._output.tail()
+        limit = self._bounds.limits.memory
+        return Ending(
+            ended=ended,
+            exit_code=-_KILLED,
+            written=self._output.written,
+            tail=(*tail, words) if ended is Ended.EXITED else tail,
+            ooms=ooms,
+            excess=Excess(used=limit, limit=limit, measured="by cgroup") if ended is Ended.MEMORY else None,
+        )
+
+    def _ending(self, ended: Ended, report: Mapping[str, Any]) -> Ending:
+        if report["left"]:
+            raise FarmError(f"{report['left']} processes of it cannot be ended; look for ones that wait for a device")
+        if ended is Ended.EXITED and report["broken"] == "full":
+            raise FarmError(f"the disk of the container engine is full: {size(report['free'])} are left; make room")
+        if ended is Ended.EXITED and report["broken"]:
+            ended = _BROKEN[report["broken"]]
+        return Ending(
+            ended=ended,
+            exit_code=int(report["code"]),
+            written=self._output.written,
+            tail=self._output.tail(),
+            ooms=int(report["ooms"]),
+            memory=int(report["memory"]),
+            cpu=float(report["cpu"]),
+            excess=self._excess(ended, report),
+        )
+
+    def _excess(self, ended: Ended, report: Mapping[str, Any]) -> Excess | None:
+        limits = self._bounds.limits
+        match ended:
+            case Ended.MEMORY:
+                used = max(report["peak"], report["memory"])
+                return Excess(used=used, limit=limits.memory, measured="by cgroup")
+            case Ended.PIDS:
+                return Excess(used=limits.pids, limit=limits.pids, measured="by cgroup")
+            case Ended.CPU:
+                return Excess(used=report["cpu"], limit=self._bounds.cpu, measured="by cgroup")
+            case Ended.DISK:
+                return Excess(used=report["used"], limit=limits.disk, measured="weighed by du")
+            case _:
+                return None
+
+
+def _read(said: bytes) -> Mapping[str, Any] | None:
+    """The report in the last line, if it is one."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(said.rstrip().rpartition(b"\n")[2])
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _as_a_shell(code: int) -> int:
+    return _SIGNAL - code if code < 0 else code

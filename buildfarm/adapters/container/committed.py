@@ -1,0 +1,120 @@
+"""The one way in which something is made in a container and kept: root runs a script, and the result is committed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from docker.models.containers import Container
+
+from buildfarm.adapters.container.engine import FAULTS, Engine, told
+from buildfarm.adapters.container.labels import Labels, ours
+from buildfarm.adapters.container.stream import Connection, frames
+from buildfarm.model.errors import FarmError
+from buildfarm.model.session import Sink
+
+LABELS = tuple(f"buildfarm.{name}" for name in Labels.__slots__)
+TAIL = 40  # lines of what was said, in the message of a failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What root runs in a container of ``base``: a script for ``sh -e``.
+
+    ``what`` completes the sentence "could not …". ``labels`` are those of the container, by which a sweep finds it.
+    ``network``: none, or the engine's ``bridge``. ``scratch`` maps folders in memory to their mount options: what is
+    written there is not kept. There are no variables: an image would remember them.
+    """
+
+    base: str
+    script: str
+    labels: Labels
+    what: str
+    network: str = "none"
+    scratch: Mapping[str, str] = field(default_factory=dict)
+
+
+class Failed(FarmError):
+    """The script ended with another exit code than 0, or with none; ``tail`` is what it said last."""
+
+    def __init__(self, what: str, code: int, tail: tuple[str, ...]) -> None:
+        super().__init__("\n".join((f"could not {what} (exit code {code}); it said last:", *tail)))
+        self.code = code
+        self.tail = tail
+
+
+@contextlib.contextmanager
+def worked(
+    engine: Engine, work: Work, archives: Iterable[tuple[str, IO[bytes] | bytes]], sink: Sink
+) -> Iterator[Container]:
+    """The container after its script ended well; it is gone when the context ends, whatever happened.
+
+    ``archives`` are tars put in before the start, each below a folder that is there. The output goes to ``sink`` as it
+    comes. Raises ``Failed``; ``FarmError`` where the engine is at fault.
+    """
+    with told(work.what):
+        container = engine.client.containers.create(
+            work.base,
+            ["sh", "-ec", work.script],
+            entrypoint=[],
+            user="0:0",
+            working_dir="/",
+            init=True,
+            network_mode=work.network,
+            tmpfs=dict(work.scratch),
+            labels=work.labels.written,
+        )
+    try:
+        with told(work.what):
+            for folder, tar in archives:
+                container.put_archive(folder, tar)
+            tail = _run(container, sink)
+            code = int(container.wait()["StatusCode"])
+        if code:
+            raise Failed(work.what, code, tail)
+        yield container
+    finally:
+        put_away(container)
+
+
+def commit(engine: Engine, container: Container, base: str, labels: Mapping[str, str], *tags: str) -> str:
+    """Keep a container as an image with those labels and tags; how it starts is as in ``base``. Answers the id."""
+    with told("keep what was made"):
+        settings: dict[str, Any] = engine.client.images.get(base).attrs["Config"]
+        kept = {key: settings.get(key) for key in ("Entrypoint", "Env", "User", "WorkingDir")}
+        # An engine fills in from the container what is empty here: its command, and each of its labels.
+        written = {**dict.fromkeys(LABELS, ""), **labels}
+        conf = {**kept, "Cmd": settings.get("Cmd") or ["/bin/sh"], "Labels": written}
+        made = container.commit(conf=conf, pause=False)
+        for tag in tags:
+            repository, _, name = tag.rpartition(":")
+            made.tag(repository, name)
+    return str(made.id)
+
+
+def put_away(container: Container) -> None:
+    """Remove a container, where the engine lets us; else a sweep does, for its labels say whose it was."""
+    with contextlib.suppress(*FAULTS):
+        container.remove(force=True, v=True)
+
+
+def abandon(engine: Engine) -> None:
+    """End every such container of this process: whoever waits for one is told that it failed."""
+    mine = ours("", "making")
+    with contextlib.suppress(*FAULTS):
+        for container in engine.client.containers.list(filters={"label": mine.filters["label"]}):
+            container.kill()
+
+
+def _run(container: Container, sink: Sink) -> tuple[str, ...]:
+    """Start it and hear it to its end; its last lines."""
+    wanted = {"stdout": 1, "stderr": 1, "logs": 1, "stream": 1}
+    with contextlib.closing(Connection(container.attach_socket(params=wanted))) as connection:
+        container.start()
+        last = b""
+        for _, chunk in frames(connection):
+            sink(chunk)
+            last = (last + chunk)[-16384:]
+    return tuple(last.decode("utf-8", "replace").splitlines()[-TAIL:])

@@ -1,0 +1,167 @@
+"""Debian's archive, as this machine reaches it: where an old release is, its base system, and sources of interpreters.
+
+apt works with state of its own, so that the machine's stays as it is; whatever comes is checked against the archive's
+signatures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cmp_to_key
+from pathlib import Path
+
+from buildfarm.adapters.locked import locked
+from buildfarm.model.errors import FarmError
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
+_HELPER = "/usr/lib/apt/apt-helper"
+_PATIENCE = 900.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """The archive, with state below ``home``; ``environ`` are the variables of its programs."""
+
+    home: Path
+    environ: Mapping[str, str]
+
+    def mirror(self, release: str) -> str:
+        """The first of this machine's own apt sources that has the release; ``FarmError`` where none has."""
+        done = self._run("apt-get", "indextargets", "--format", "$(REPO_URI)")
+        mirrors = tuple(dict.fromkeys(done.stdout.split()))
+        self.home.mkdir(parents=True, exist_ok=True)
+        for uri in mirrors:
+            with tempfile.NamedTemporaryFile(dir=self.home) as file:
+                wanted = f"{uri.rstrip('/')}/dists/{release}/Release"
+                if self._run(_HELPER, "download-file", wanted, file.name).returncode == 0:
+                    return uri.rstrip("/")
+        asked = ", ".join(mirrors) or "none"
+        raise FarmError(
+            f"no apt source of this machine has Debian's release {release!r} (asked: {asked}); "
+            "add one that has it to /etc/apt/sources.list.d"
+        )
+
+    def architecture(self) -> str:
+        """Of this machine, as Debian and engines call it: ``amd64``."""
+        return self._run("dpkg", "--print-architecture").stdout.strip()
+
+    @contextmanager
+    def base(self, release: str) -> Iterator[Path]:
+        """The smallest system of a release, as a folder of root's that is gone afterwards.
+
+        Raises ``FarmError`` where debootstrap is missing or refuses, or where this process is not root.
+        """
+        self.demand(release)
+        mirror = self.mirror(release)
+        folder = Path(tempfile.mkdtemp(prefix=f"{release}-", dir=self.home))
+        try:
+            # With mounts of its own: those that an interrupted one leaves end with it.
+            own = ("unshare", "--mount", "--propagation", "private")
+            done = self._run(*own, "debootstrap", "--variant=minbase", release, str(folder / "root"), mirror)
+            if done.returncode:
+                raise FarmError(f"debootstrap cannot make {release} from {mirror}:\n{_last(done)}")
+            yield folder / "root"
+        finally:
+            shutil.rmtree(folder)
+
+    def demand(self, release: str) -> None:
+        """What ``base`` needs of this machine; raises ``FarmError`` with all that is missing and how to get it."""
+        lacking = []
+        if not (_SCRIPTS / release).exists() and _SCRIPTS.is_dir():
+            lacking.append(f"debootstrap knows no release {release!r}: `ls {_SCRIPTS}` shows those that it does")
+        if shutil.which("debootstrap", path=self.environ.get("PATH")) is None:
+            lacking.append("debootstrap is not installed: `apt-get install debootstrap`")
+        if not KEYRING.exists():
+            lacking.append("the keys of Debian's archive are missing: `apt-get install debian-archive-keyring`")
+        if os.geteuid() != 0:
+            lacking.append("debootstrap needs root: run the same command as root, once per machine")
+        if lacking:
+            raise FarmError("\n".join(lacking))
+
+    def source(self, package: str, releases: tuple[str, ...]) -> tuple[str, Path]:
+        """Version and original archive of a source package: the newest that the releases' mirror still has."""
+        folder = self.home / "sources" / package
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.home / "lock"):
+            if there := _original(folder):
+                return there
+            versions = self._versions(package, releases)
+            for version in versions:
+                with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+                    get = ("apt-get", "source", "--download-only", f"{package}={version}")
+                    if self._apt(*get, cwd=Path(aside)).returncode:
+                        continue  # the index names it, and the pool has it no more
+                    Path(aside).rename(folder)
+                    Path(aside).mkdir()  # for whoever cleans up
+                if there := _original(folder):
+                    return there
+        tried = ", ".join(versions) or "no version of it"
+        raise FarmError(f"the mirror has no source of {package} in {', '.join(releases)} (it lists {tried})")
+
+    def _versions(self, package: str, releases: tuple[str, ...]) -> list[str]:
+        """Those that the index lists, newest first."""
+        mirror = self.mirror(releases[0])
+        lines = (f"deb-src [signed-by={KEYRING}] {mirror} {each} main\n" for each in releases)
+        (self.home / "sources.list").write_text("".join(lines))
+        updated = self._apt("apt-get", "update")
+        if updated.returncode:
+            raise FarmError(f"apt cannot list the sources of {', '.join(releases)}:\n{_last(updated)}")
+        shown = self._apt("apt-cache", "showsrc", "--only-source", package).stdout.splitlines()
+        versions = {line.removeprefix("Version: ") for line in shown if line.startswith("Version: ")}
+        return sorted(versions, key=cmp_to_key(self._compare), reverse=True)
+
+    def _compare(self, one: str, other: str) -> int:
+        if one == other:
+            return 0
+        return 1 if self._run("dpkg", "--compare-versions", one, "gt", other).returncode == 0 else -1
+
+    def _apt(self, program: str, *arguments: str, cwd: Path | None = None) -> _Done:
+        lists, cache = self.home / "lists", self.home / "cache"
+        for each in (lists / "partial", cache / "archives" / "partial"):
+            each.mkdir(parents=True, exist_ok=True)
+        options = {
+            "quiet": 2,
+            "Dir::Etc::sourcelist": self.home / "sources.list",
+            "Dir::Etc::sourceparts": "-",
+            "Dir::State::lists": lists,
+            "Dir::Cache": cache,
+            "APT::Sandbox::User": "root",
+            "APT::Update::Error-Mode": "any",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        return self._run(program, *words, *arguments, cwd=cwd)
+
+    def _run(self, *argv: str, cwd: Path | None = None) -> _Done:
+        environ = {**self.environ, "LC_ALL": "C"}
+        try:
+            return subprocess.run(
+                argv, env=environ, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=_PATIENCE,
+                stdin=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise FarmError(
+                f"{argv[0]} is not there: images are made on Debian and what descends from it; on another system, "
+                "name an image of a registry in images/"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise FarmError(f"{argv[0]} did not end in {_PATIENCE:.0f} s; is the network there?") from error
+
+
+_Done = subprocess.CompletedProcess[str]
+
+
+def _original(folder: Path) -> tuple[str, Path] | None:
+    """The upstream archive that came into the folder, with its version."""
+    found = next(iter(sorted(folder.glob("*.orig.tar.[gx]z"))), None)
+    return (found.name.partition("_")[2].partition(".orig.")[0], found) if found else None
+
+
+def _last(done: _Done) -> str:
+    return "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])

@@ -1,0 +1,119 @@
+"""The container engine of a site: which environments its images offer, and what opens sessions in them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import uv
+
+from buildfarm.adapters.container.environments import container_environments, machine_of
+from buildfarm.adapters.container.sockets import answering
+from buildfarm.app import fetching
+from buildfarm.app.image_files import read_images
+from buildfarm.app.settings import Settings
+from buildfarm.attempt import planned
+from buildfarm.model.image import Image
+from buildfarm.model.job import Environment, Job
+from buildfarm.ports import Report, Runner, Store
+
+if TYPE_CHECKING:  # the SDK is slow to load, and many machines have no engine
+    from buildfarm.adapters.container.engine import Engine
+    from buildfarm.adapters.container.images import Images
+
+ABSENT = "no container engine answers here (as root: apt-get install docker.io)"
+OFF = "no container engine is used here (setting engine)"
+
+
+def engine_of(settings: Settings, environ: Mapping[str, str]) -> Engine | None:
+    """The engine that the settings name, or else the one that this machine has; None where there is none.
+
+    Raises ``FarmError`` when one that is named, there or by DOCKER_HOST, does not answer.
+    """
+    if settings.engine == "none":
+        return None
+    if settings.engine == "auto" and not environ.get("DOCKER_HOST") and not any(answering(environ)):
+        return None
+    from buildfarm.adapters.container import engine
+
+    return engine.find(environ) if settings.engine == "auto" else engine.connect(settings.engine)
+
+
+def images_on(engine: Engine, settings: Settings, store: Store, report: Report) -> Images:
+    """The site's images, as the engine has them or can get them."""
+    from buildfarm.adapters.container.exports import Exports
+    from buildfarm.adapters.container.images import Images
+
+    exports = Exports(store=store, folder=settings.home / "images")
+    return Images(engine=engine, images=read_images(settings.images), exports=exports, report=report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """What the site's ``images`` offer here. ``on`` has them on an engine; without, the environments say what they
+    lack.
+    """
+
+    images: Mapping[str, Image]
+    environments: tuple[Environment, ...]
+    on: Images | None = None
+
+
+def look(settings: Settings, environ: Mapping[str, str], store: Store, report: Report) -> Containers:
+    """Ask the engine, where there is one, for the images of the site."""
+    floor, ceiling = settings.floor, None if settings.origins["glibc"] == "default" else settings.floor
+    engine = engine_of(settings, environ)
+    if engine is None:
+        lacks = OFF if settings.engine == "none" else ABSENT
+        described = read_images(settings.images)
+        absent = container_environments(described, (), arch=platform.machine(), floor=floor)
+        return Containers(images=described, environments=tuple(replace(each, lacks=lacks) for each in absent))
+    images = images_on(engine, settings, store, report)
+    present = [name for name in images.images if images.reachable(name)]
+    arch = machine_of(engine.architecture)
+    offered = container_environments(images.images, present, arch=arch, floor=floor, ceiling=ceiling)
+    return Containers(images=images.images, environments=offered, on=images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Opens sessions in containers, by lane, and makes what they take before they ask; without an engine, nothing."""
+
+    runners: Mapping[str, Runner] = field(default_factory=dict)
+    warm: Callable[[Iterable[Job]], None] = lambda _: None
+
+
+def workshop(found: Containers, settings: Settings, environ: Mapping[str, str], report: Report) -> Workshop:
+    """What opens sessions in containers of the images."""
+    if found.on is None:
+        return Workshop()
+    from buildfarm.adapters.container.layers import Layers
+    from buildfarm.adapters.container.network import of_this_machine
+    from buildfarm.adapters.container.runner import ContainerRunner
+    from buildfarm.adapters.container.services import Services
+    from buildfarm.adapters.container.system import SystemPackages
+    from buildfarm.adapters.container.toolchain import ContainerToolchain
+    from buildfarm.adapters.container.tools import Tools
+    from buildfarm.adapters.container.zig_runtime import ZigRuntime
+
+    images, config, farm = found.on, fetching.pip_config(settings, environ), str(settings.home.resolve())
+    layers = Layers(engine=images.engine, farm=farm, folder=settings.home / "layers", report=report)
+    fetches = fetching.for_programs(config, environ)
+    toolchain = ContainerToolchain(
+        images=images,
+        tools=Tools(layers=layers, uv=uv.find_uv_bin(), version=version("uv"), environ=fetches),
+        zig=ZigRuntime(layers=layers),
+        system=SystemPackages(layers=layers, network=of_this_machine(environ, config)),
+    )
+    runner = ContainerRunner(
+        engine=images.engine,
+        farm=farm,
+        store=images.exports.store,
+        provide=toolchain.provide,
+        services=Services(images.engine, images),
+    )
+    lane = f"linux-{machine_of(images.engine.architecture)}-container"
+    return Workshop(runners={lane: runner}, warm=lambda jobs: toolchain.warm(map(planned, jobs)))

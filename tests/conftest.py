@@ -1,0 +1,44 @@
+"""The container engine of this machine and the images that are made on it, for the tests marked ``engine``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from buildfarm.adapters.container.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine that the program itself would use here."""
+    from buildfarm.adapters.container.engine import find  # noqa: PLC0415 - the SDK is slow to load, and few want it
+
+    found = find(os.environ)
+    return found if found is not None else cannot("no container engine answers here (apt-get install docker.io)")
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Gives the id of an image of `images/*.yaml`, by name, as it was made on this engine before."""
+    from buildfarm.adapters.memory import MemoryStore  # noqa: PLC0415
+    from buildfarm.app.containers import images_on  # noqa: PLC0415
+    from buildfarm.app.settings import Settings  # noqa: PLC0415
+
+    home = tmp_path_factory.mktemp("images")
+    images = images_on(engine, Settings(home=home), MemoryStore(), lambda _: None)
+
+    def made(name: str) -> str:
+        return images.present(name) or cannot(f"the image {name} is not made here: buildfarm image build {name}")
+
+    return made
+
+
+def cannot(why: str) -> NoReturn:
+    """Skip the test; under CI=true, where all must run, fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why, pytrace=False)
+    pytest.skip(why)
