@@ -9,5 +9,5 @@ from importlib.resources import files
 def script(name: str, *arguments: str) -> str:
     """One of them with its arguments, for ``sh -e``."""
     words = " ".join(shlex.quote(each) for each in arguments)
-    text = files(__package__).joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
+    text = files(__package__).joinpath("inside", f"{name}.sh").read_text(encoding="utf-8")
     return f"set -- {words}\n{text}"
