@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from io import BytesIO
 from pathlib import PurePosixPath
 
 from buildfarm.model.errors import StepFailed, Stopped, Wants
-from buildfarm.model.job import BuildJob, Job, Lease, SourcePin, TestJob
+from buildfarm.model.job import BuildJob, Lease, SourcePin, TestJob
 from buildfarm.model.outcome import Built, Failed, HandedBack, Outcome, Ran, Reason, Step, Tested, Wanting
 from buildfarm.model.recipe import Test
-from buildfarm.model.session import OLDEST_EPOCH, Archive, Command, Completed, Ended, Purpose, SessionSpec, Sink, Stop
-from buildfarm.model.wheel import BuiltWheel, RepairedWheel, TestReport, Verdict
-from buildfarm.plan.equipment import compiler_of, system_of
+from buildfarm.model.session import Archive, Command, Completed, Ended, Sink, Stop
+from buildfarm.model.wheel import Artifact, BuiltWheel, RepairedWheel, TestReport, Verdict
+from buildfarm.plan.sessions import leased
 from buildfarm.ports import Progress, Report, Runner, Session, Store
 from buildfarm.steps import build as build_step
 from buildfarm.steps import crates, graft, include, install, services, untested
@@ -27,7 +26,7 @@ from buildfarm.steps import test as test_step
 from buildfarm.steps.archive import unpacked
 from buildfarm.steps.hearing import Hearing
 from buildfarm.steps.snippet import SAYS_NOTHING
-from buildfarm.verify.claim import Claim
+from buildfarm.verify.claim import claim_of
 from buildfarm.verify.rules import verify
 
 
@@ -55,7 +54,7 @@ def attempt(lease: Lease, bench: Bench) -> Outcome:
     try:
         if isinstance(lease.job, BuildJob):
             return build(lease.job, lease, heard)
-        return Tested(report=test(lease.job, lease, heard))
+        return Tested(report=test(lease.job, lease, heard, bench.sink))
     except StepFailed as failed:
         return Failed(step=failed.step, reason=hearing.explain(failed))
     except Wants as wants:
@@ -66,7 +65,7 @@ def attempt(lease: Lease, bench: Bench) -> Outcome:
 
 def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
     """Source and locked requirements in, a verified wheel out."""
-    with bench.runner.open(_spec(lease), bench.sink, bench.stop) as session:
+    with bench.runner.open(leased(lease), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.BUILD, session.isolation)
         built = _build(job, lease, session, bench.store)
         _say(bench, lease, Step.REPAIR, PurePosixPath(built.path).name)
@@ -77,12 +76,19 @@ def build(job: BuildJob, lease: Lease, bench: Bench) -> Built:
     return Built(wheel=verified, isolation=session.isolation, ran=tuple(map(_ran, session.ran)))
 
 
-def test(job: TestJob, lease: Lease, bench: Bench) -> TestReport:
-    """A wheel by its digest in, a report out; the session is clean, like its consumer's, and holds no compiler."""
-    with bench.runner.open(_spec(lease), bench.sink, bench.stop) as session:
+def test(job: TestJob, lease: Lease, bench: Bench, log: Sink) -> TestReport:
+    """A wheel by its digest in, a report out; the session is clean, like its consumer's, and holds no compiler.
+
+    When a test fails, what the servers said goes to ``log``, where nobody takes it for the reason.
+    """
+    with bench.runner.open(leased(lease), bench.sink, bench.stop) as session:
         _say(bench, lease, Step.TEST, session.isolation)
         _fill(lease, session, Step.TEST)
-        reports = [_run_test(job, each, lease, session, bench) for each in job.tests]
+        try:
+            reports = [_run_test(job, each, lease, session, bench) for each in job.tests]
+        except StepFailed:
+            log(services.kept(session.fallen(), session.service_logs()))
+            raise
     imported = tuple(name for report in reports for name in report.imported)
     compiler = next((report.compiler for report in reports if report.compiler), "")
     if compiler and "none" not in session.isolation:
@@ -130,7 +136,7 @@ def _repair(job: BuildJob, built: BuiltWheel, session: Session, store: Store) ->
     if job.build_tag:
         _run(session, repair_step.stamp(job, layout, path), Step.REPAIR)
         path = _only_wheel(session, str(PurePosixPath(path).parent), Step.REPAIR).path
-    (artifact,) = session.take(path)
+    artifact = _one_wheel(session, path, Step.REPAIR)
     with store.open(artifact.sha256) as content:
         told = graft.tell(job, content, session.packages, included)
     return RepairedWheel(artifact=store.put(artifact.name, BytesIO(told)) if told else artifact)
@@ -149,27 +155,9 @@ def _include(job: BuildJob, built: BuiltWheel, session: Session, store: Store) -
         for each in session.take(f"{layout.work}/include/{number}/*")
     }
     files, executable = include.chosen(job, answer, collected)
-    (wheel,) = session.take(built.path)
-    with store.open(wheel.sha256) as content:
+    with store.open(_one_wheel(session, built.path, Step.REPAIR).sha256) as content:
         session.put(built.path, include.included(job, content, files, executable, store.open))
     return {member: each.sha256 for member, each in files.items()}
-
-
-def claim_of(job: BuildJob, root: str = "") -> Claim:
-    """What a wheel of this job must be true to; the coordinator, who knows no session's ``root``, verifies with the
-    same.
-    """
-    return Claim(
-        project=job.project,
-        version=job.version,
-        target=job.target,
-        wheel_kind=job.part.wheel,
-        native_source=job.native,
-        extensions_before=job.extensions,
-        relax=job.part.verify.relax,
-        external=job.part.repair.exclude,
-        root=root,
-    )
 
 
 # ----------------------------------------------------------------------------------------------------------- test
@@ -187,21 +175,19 @@ def _run_test(job: TestJob, test: Test, lease: Lease, session: Session, bench: B
     _fail_if(untested.nowhere(test, seen))
     for command in test_step.commands(test, layout, session.services):
         session.put(f"{command.cwd}/.buildfarm", b"")  # makes the folder
-        done = session.run(command)
-        nothing = untested.nothing_ran(test, done, seen)
-        if nothing or not done.ok:
-            _fail_if(_fallen(done, session, bench.sink) or nothing)
+        done = _try(session, command)
+        _fail_if(untested.nothing_ran(test, done, seen))
         if not done.ok:
             raise _failed(done, Step.TEST)
     return report
 
 
-def _fallen(done: Completed, session: Session, sink: Sink) -> Reason | None:
-    """Why a server is to blame for how a command ended, and the test is not."""
-    ended = session.fallen() if done.ended in (Ended.EXITED, Ended.SILENCE, Ended.WALL) else ()
-    if ended:
-        sink(services.said(ended))
-    return services.fallen(ended)
+def _try(session: Session, command: Command) -> Completed:
+    """Run a command of a test. Where a server has ended it has no verdict: some tests pass when they cannot connect."""
+    done = session.run(command)
+    if done.ended in (Ended.EXITED, Ended.SILENCE, Ended.WALL):
+        _fail_if(services.fallen(session.fallen()))
+    return done
 
 
 def _put_sources(test: Test, source: Archive, session: Session, store: Store) -> list[str]:
@@ -221,7 +207,7 @@ def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestRep
     layout = session.layout
     session.put(f"{layout.scripts}/imports.py", test_step.imports_script())
     session.put(f"{layout.work}/request.json", test_step.imports_request(job, test, layout))
-    done = session.run(test_step.call_imports(layout))
+    done = _try(session, test_step.call_imports(layout))
     if not done.ok and done.exit_code != 1:
         raise _failed(done, Step.TEST)
     answer = test_step.read_imports(_read(session, store, f"{layout.work}/imports.json", done, Step.TEST))
@@ -236,26 +222,6 @@ def _import(job: TestJob, test: Test, session: Session, store: Store) -> TestRep
 
 
 # ------------------------------------------------------------------------------------------------------- sessions
-
-
-def planned(job: Job) -> SessionSpec:
-    """The session that the job is done in, of no attempt yet."""
-    common = partial(SessionSpec, attempt="", owner="", environment=job.environment, limits=job.limits)
-    epoch = job.source.epoch if job.source else OLDEST_EPOCH
-    if isinstance(job, TestJob):
-        return common(purpose=Purpose.TEST, epoch=epoch, services=test_step.services(job))
-    return common(
-        purpose=Purpose.BUILD,
-        epoch=epoch,
-        cxx=job.cxx,
-        packages=job.packages,
-        system=system_of(job.part, job.environment),
-        compiler=compiler_of(job.part, job.environment),
-    )
-
-
-def _spec(lease: Lease) -> SessionSpec:
-    return replace(planned(lease.job), attempt=lease.name, owner=lease.worker)
 
 
 def _patched(source: SourcePin, lease: Lease) -> Archive:
@@ -299,31 +265,20 @@ def _read(session: Session, store: Store, path: str, done: Completed, step: Step
     """What one of our scripts wrote."""
     found = session.take(path)
     if not found:
-        reason = Reason(
-            code="no-answer",
-            message=f"our script ended but wrote no {PurePosixPath(path).name}",
-            advice="the project ended the interpreter or removed the session's own files: look at its build script",
-            command=done.command.argv,
-            tail=done.tail,
-        )
-        raise StepFailed(step, reason)
+        raise StepFailed(step, build_step.unanswered(PurePosixPath(path).name, done))
     with store.open(found[0].sha256) as content:
         return content.read()
 
 
 def _only_wheel(session: Session, folder: str, step: Step) -> BuiltWheel:
-    found = session.take(f"{folder}/*.whl")
-    if len(found) == 1:
-        return BuiltWheel(path=f"{folder}/{found[0].name}")
-    names = ", ".join(artifact.name for artifact in found) or "none"
-    raise StepFailed(
-        step,
-        Reason(
-            code="not-one-wheel",
-            message=f"the {step} step must leave exactly one wheel, it left {names}",
-            advice="a build backend must write the one wheel that it returns (PEP 517)",
-        ),
-    )
+    return BuiltWheel(path=f"{folder}/{_one_wheel(session, f'{folder}/*.whl', step).name}")
+
+
+def _one_wheel(session: Session, pattern: str, step: Step) -> Artifact:
+    found = session.take(pattern)
+    if len(found) != 1:
+        raise StepFailed(step, build_step.not_one_wheel(step, found))
+    return found[0]
 
 
 def _say(bench: Bench, lease: Lease, step: Step, message: str) -> None:

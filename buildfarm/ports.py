@@ -96,7 +96,10 @@ class Session(Protocol):
         """Where the services answer that the session was opened with; their users can log in by now."""
 
     def fallen(self) -> tuple[Fallen, ...]:
-        """Those of its services that run no more: ask before a failure is called one of the test."""
+        """Those of its services that run no more: ask after each command of a test, before it counts."""
+
+    def service_logs(self) -> Mapping[str, tuple[str, ...]]:
+        """The last lines that each of its services said, by its name."""
 
     def put(self, at: str, content: Content) -> None:
         """Write bytes or an artifact to the path ``at``, or unpack an archive below it; makes the folders above.

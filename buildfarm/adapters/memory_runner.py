@@ -98,6 +98,10 @@ class MemorySession:
             if log is not None
         )
 
+    def service_logs(self) -> Mapping[str, tuple[str, ...]]:
+        """See ``ports.Session``. One that has not ended said nothing."""
+        return dict.fromkeys(sorted(self._served), ()) | {each.service: each.tail for each in self.fallen()}
+
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``."""
         path = self._inside(at)

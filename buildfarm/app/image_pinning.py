@@ -16,16 +16,22 @@ from buildfarm.recipe.edits import with_reference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedImage:
-    """One file: its rewrite, and the reference before (empty: none) and after."""
+    """One file: its rewrite, and the reference before (empty: none) and after; whether it names no image to test in."""
 
     name: str
     rewrite: Rewrite
     before: str
     after: str
+    untested: bool = False
 
     @property
     def sentence(self) -> str:
-        """What happened, for a person."""
+        """What happened, for a person, and what is still to do."""
+        lacking = "no build runs in it until its file names an image to test in, one without compilers (test: NAME)"
+        return f"{self._happened}; {lacking}" if self.untested else self._happened
+
+    @property
+    def _happened(self) -> str:
         if not self.before:
             return f"{self.name}: pinned to {self.after}"
         if self.rewrite.changes:
@@ -53,7 +59,10 @@ def pin(engine: Engine, files: Iterable[ImageFile], names: tuple[str, ...]) -> t
         after = pinned(file.image, sha256).reference
         text = file.text if after == file.image.reference else with_reference(file.text, after)
         rewrite = Rewrite(path=file.path, before=file.text, after=text)
-        found.append(PinnedImage(name=name, rewrite=rewrite, before=file.image.reference, after=after))
+        untested = bool(file.image.interpreters and file.image.platform and not file.image.test)
+        found.append(
+            PinnedImage(name=name, rewrite=rewrite, before=file.image.reference, after=after, untested=untested)
+        )
     if troubles:
         raise FarmError("\n".join([*troubles, "nothing was written"]))
     return tuple(found)

@@ -11,6 +11,7 @@ from docker.errors import APIError, ImageNotFound
 
 from buildfarm.adapters.container.engine import told
 from buildfarm.adapters.container.environments import bring
+from buildfarm.adapters.container.farm import identity
 from buildfarm.adapters.container.images import REPOSITORY, Images
 from buildfarm.adapters.container.labels import FARM, KIND
 from buildfarm.adapters.container.layers import REPOSITORY as LAYERS
@@ -59,7 +60,7 @@ def stages_of(images: Images, settings: Settings, report: Report) -> Layers:
     """The stages of images on their engine."""
     return Layers(
         engine=images.engine,
-        farm=str(settings.home.resolve()),
+        farm=identity(settings.home),
         folder=settings.home / "layers",
         report=report,
         repository=STAGES,
@@ -138,7 +139,7 @@ def collect(settings: Settings, environ: Mapping[str, str], report: Report) -> l
     """
     images = site_images(settings, environ, report)
     known = {images.tag(name) for name in images.images} | {f"{REPOSITORY}/{name}:latest" for name in images.images}
-    farm = str(settings.home.resolve())
+    farm = identity(settings.home)
     gone = [
         tag for tag, owner in _made(images).items() if owner == farm and tag not in known and _untagged(images, tag)
     ]

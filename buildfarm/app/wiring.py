@@ -10,17 +10,16 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uv
 
 from buildfarm.adapters.git_source import GitSources
-from buildfarm.adapters.host import bubblewrap, cgroup, environments, interpreters, services, tools
+from buildfarm.adapters.host import bubblewrap, cgroup, interpreters, tools
 from buildfarm.adapters.host.apt import Apt
 from buildfarm.adapters.host.crates import CargoCrates
-from buildfarm.adapters.host.environments import Refused
 from buildfarm.adapters.host.packages import AptPackages
 from buildfarm.adapters.host.runner import HostRunner
 from buildfarm.adapters.host.toolchain import HostToolchain
@@ -36,13 +35,17 @@ from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.adapters.upstream import open_upstream
 from buildfarm.app import containers, fetching
+from buildfarm.app.machine import Machine, look, offered
+from buildfarm.app.once import LateRunner, Once
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
 from buildfarm.app.settings import Settings
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
+from buildfarm.model.image import Image
 from buildfarm.model.job import Environment, Job
-from buildfarm.model.target import FLOORS, Target, manylinux
+from buildfarm.model.services import variables
+from buildfarm.model.target import FLOORS
 from buildfarm.ports import Log, Report, Runner
 from buildfarm.steps.build import HOOK_VERSION
 from buildfarm.steps.graft import GRAFT_VERSION
@@ -63,12 +66,12 @@ class Site:
     @property
     def lanes(self) -> frozenset[str]:
         """Lanes that this machine serves."""
-        return frozenset(each.lane for each in self.farm.environments if not each.lacks)
+        return frozenset(each.lane for each in self.farm.environments() if not each.lacks)
 
     @property
     def fingerprints(self) -> frozenset[str]:
         """What this machine has, for building and for testing."""
-        here = (each for each in self.farm.environments if not each.lacks)
+        here = (each for each in self.farm.environments() if not each.lacks)
         prints = ((env.fingerprint, env.system_fingerprint, env.test_fingerprint) for env in here)
         return frozenset(each for of_one in prints for each in of_one)
 
@@ -78,15 +81,6 @@ class Site:
         name = f"local-{uuid.uuid4().hex[:12]}"
         with self.owners.hold(name):
             yield name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What was found here: its interpreters, the environments that they make, and those that cannot be built for."""
-
-    interpreters: tuple[interpreters.Interpreter, ...]
-    environments: tuple[Environment, ...]
-    refused: tuple[Refused, ...]
 
 
 @contextmanager
@@ -105,21 +99,11 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     tree, log = FileTree(settings.tree, store.path, crash), ToldLog(FileLog(settings.logs), screen)
     for place in (store, tree):
         place.sweep()
-    found = containers.look(settings, environ, store, screen.report)
-    shop = containers.workshop(found, settings, environ, screen.report)
-    runner = LaneRunner(
-        {
-            f"linux-{platform.machine()}-host": HostRunner(
-                home,
-                store,
-                toolchain.provide,
-                _bubblewrap(settings, environ),
-                cgroup.find(Path("/proc")),
-                found.images,
-            ),
-            **shop.runners,
-        }
-    )
+    found = Once(lambda: containers.look(settings, environ, store, screen.report))
+    shop = Once(lambda: containers.workshop(found(), settings, environ, screen.report))
+    lane = f"linux-{platform.machine()}-host"
+    host = Once(lambda: _host_runner(settings, environ, store, toolchain, found().images))
+    runner = LateRunner(Once(lambda: LaneRunner({lane: host(), **shop().runners})))
     with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
         configured = places(config, upstream, settings.cache / "pages")
         git = GitSources(settings.cache / "git", fetching.for_git(config, environ), screen.report)
@@ -142,11 +126,8 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             tree=tree,
             bell=bell,
             owners=owners,
-            environments=(
-                *(replace(each, services=services.offered(found.images)) for each in machine.environments),
-                *(_lacking(each, settings) for each in machine.refused),
-                *found.environments,
-            ),
+            environments=Once(lambda: (*offered(machine, found().images, settings), *found().environments)),
+            servers=lambda: variables(found().images),
             clock=_clock,
             floors=FLOORS if settings.origins["glibc"] == "default" else (),
             tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION, "buildfarm-graft": GRAFT_VERSION},
@@ -168,9 +149,20 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             runner=runner,
             log=log,
             owners=owners,
-            warm=lambda jobs: _warm(tuple(jobs), toolchain, shop),
+            warm=lambda jobs: _warm(tuple(jobs), toolchain, shop()),
             screen=screen,
         )
+
+
+def _host_runner(
+    settings: Settings,
+    environ: Mapping[str, str],
+    store: LocalStore,
+    toolchain: HostToolchain,
+    images: Mapping[str, Image],
+) -> HostRunner:
+    box = _bubblewrap(settings, environ)
+    return HostRunner(settings.home, store, toolchain.provide, box, cgroup.find(Path("/proc")), images)
 
 
 def _resolver(settings: Settings, environ: Mapping[str, str], machine: Machine, wheels: UpstreamSources) -> UvResolver:
@@ -193,13 +185,6 @@ def _crates(settings: Settings, environ: Mapping[str, str], store: LocalStore, t
         environ=environ,
         report=toolchain.report,
     )
-
-
-def look(settings: Settings, environ: Mapping[str, str], cache: Path) -> Machine:
-    """Look at this machine; makes nothing but ``cache``, the file of what its interpreters answered."""
-    found = interpreters.discover(environ.get("PATH", os.defpath), Path.home(), cache)
-    offered, refused = environments.host_environments(found, floor=settings.floor)
-    return Machine(interpreters=found, environments=offered, refused=refused)
 
 
 def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machine, report: Report) -> HostToolchain:
@@ -269,19 +254,6 @@ def _executable(found: tuple[interpreters.Interpreter, ...], environment: Enviro
 def _warm(jobs: tuple[Job, ...], host: HostToolchain, shop: containers.Workshop) -> None:
     host.warm(job for job in jobs if not job.environment.image)
     shop.warm(job for job in jobs if job.environment.image)
-
-
-def _lacking(refused: Refused, settings: Settings) -> Environment:
-    """An interpreter that cannot be built for, so that plans say why."""
-    interpreter = refused.interpreter
-    return Environment(
-        name="host",
-        lane="",
-        target=Target(abi=interpreter.abi, platform=manylinux(settings.floor, interpreter.arch)),
-        definition={},
-        test_definition={},
-        lacks=f"{refused.reason.message}. {refused.reason.advice}".strip(),
-    )
 
 
 def _bubblewrap(settings: Settings, environ: Mapping[str, str]) -> str | None:

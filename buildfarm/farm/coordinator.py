@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from buildfarm.model.job import Environment
@@ -30,6 +30,8 @@ from buildfarm.ports import (
 class Coordinator:
     """``clock`` gives the time of a publication, as PEP 700 has it; ``tools`` are those that make bytes.
 
+    ``environments`` and ``servers`` (``Facts``) are asked for where they are needed: an engine may have to be asked.
+
     ``floors`` are the glibc floors, in order, that system packages may raise a target to; none if the site names one.
     """
 
@@ -47,8 +49,9 @@ class Coordinator:
     tree: Tree
     bell: Bell
     owners: Owners
-    environments: tuple[Environment, ...]
+    environments: Callable[[], tuple[Environment, ...]]
     clock: Callable[[], str]
     tools: Mapping[str, str] = field(default_factory=dict)
     floors: tuple[tuple[int, int], ...] = ()
+    servers: Callable[[], Mapping[str, Collection[str]]] = dict
     report: Report = no_report

@@ -42,7 +42,7 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         for name, those in resolution.items()
     }
     return Facts(
-        environments=farm.environments,
+        environments=farm.environments(),
         tools=farm.tools,
         versions=versions,
         sources=_sources(resolution),
@@ -52,6 +52,7 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         last=farm.learning.last(names),
         packages=pin_packages(farm, request, versions),
         floors=farm.floors,
+        servers=farm.servers(),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from buildfarm.attempt import claim_of
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.errors import StepFailed
 from buildfarm.model.job import BuildJob, BuildRequest
@@ -14,6 +13,7 @@ from buildfarm.model.plan import Goal, Plan
 from buildfarm.model.records import JobRow, Publication
 from buildfarm.model.wheel import Artifact, TestReport, Verdict, VerifiedWheel
 from buildfarm.ports import Progress
+from buildfarm.verify.claim import claim_of
 from buildfarm.verify.rules import verify
 
 ACCEPTED = frozenset({Verdict.PASSED, Verdict.SKIPPED})

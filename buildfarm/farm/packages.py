@@ -23,7 +23,7 @@ def pin_packages(farm: Coordinator, request: BuildRequest, versions: Versions) -
 
     Empty where no host can have any: an image has its own. A recipe that a host cannot test anyway is not asked for.
     """
-    hosts = [each for each in farm.environments if "apt" in each.system and not each.image and not each.lacks]
+    hosts = [each for each in farm.environments() if "apt" in each.system and not each.image and not each.lacks]
     sets = {
         resolved.part.system.apt: environment
         for recipe in request.recipes

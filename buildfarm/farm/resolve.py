@@ -150,7 +150,7 @@ def _fetch(farm: Coordinator, name: str, offer: Offer, key: str = "") -> KnownSo
 
 def _pythons(farm: Coordinator) -> tuple[str, ...]:
     """Versions of the interpreters that the farm offers, as ``Requires-Python`` is held against them."""
-    return tuple("{}.{}.99".format(*each.target.python) for each in farm.environments)
+    return tuple("{}.{}.99".format(*each.target.python) for each in farm.environments())
 
 
 def _serves(offer: Offer, pythons: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from buildfarm.model.job import Environment, SourcePin
@@ -44,7 +44,8 @@ class Facts:
     or the reason why there is none; ``wheels``: key of a build job → its wheel; ``failed``: keys of jobs that ended
     badly; ``published``: (name, version) → wheels on the request's index; ``last``: name → the wheel of the project
     that was verified last; ``packages``: names of system packages → exactly what they stand for; ``floors``: higher
-    glibc floors, in order, that a target may be raised to for the sake of its system packages (PEP 600).
+    glibc floors, in order, that a target may be raised to for the sake of its system packages (PEP 600); ``servers``:
+    name of an image that serves → names of the variables that it takes.
     """
 
     environments: tuple[Environment, ...] = ()
@@ -58,3 +59,4 @@ class Facts:
     last: Mapping[str, KnownWheel] = field(default_factory=dict)
     packages: Mapping[tuple[str, ...], tuple[SystemPackage, ...] | Reason] = field(default_factory=dict)
     floors: tuple[tuple[int, int], ...] = ()
+    servers: Mapping[str, Collection[str]] = field(default_factory=dict)

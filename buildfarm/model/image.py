@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from buildfarm.model.canonical import digest
 
+MAKING = "1"
+"""Raised when our own scripts make another image of the same file: what is built in it may come out different."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cpython:
@@ -85,10 +88,10 @@ class Image:
     def definition(self) -> str:
         """Digest of what it is made of, 64 hex digits: its digest in a registry, or how it is made; not how it serves.
 
-        What an engine calls the image that it made differs on every machine, and counts nowhere. Of one that is made of
-        another image the whole chain counts: ask ``defined``.
+        What an engine calls the image that it made differs on every machine, and counts nowhere; ``MAKING`` does. Of
+        one that is made of another image the whole chain counts: ask ``defined``.
         """
-        return digest([self.reference] if self.reference else [self.name, self.making])
+        return digest([self.reference] if self.reference else [MAKING, self.name, self.making])
 
 
 def defined(image: Image, images: Mapping[str, Image]) -> str:

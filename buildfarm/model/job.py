@@ -43,7 +43,8 @@ class Environment:
     says why nothing can be built in it now, and what would help; empty where something can. ``release`` is the
     distribution that its system packages are of; it counts where there are some. ``image`` and ``test_image`` name the
     images of builds and tests, empty on a host; ``native`` is the platform tag that the image's own compiler and
-    libraries reach. ``services`` are the images of services that can run beside its tests.
+    libraries reach; ``unpinned``: nobody can say yet which image that is, for it has no digest. ``services`` are the
+    images of services that can run beside its tests, each with the digest of what then serves.
     """
 
     name: str
@@ -52,13 +53,14 @@ class Environment:
     definition: Mapping[str, str]
     test_definition: Mapping[str, str]
     compilers: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
     system: tuple[str, ...] = ()
     lacks: str = ""
     release: str = ""
     image: str = ""
     test_image: str = ""
     native: str = ""
+    unpinned: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -177,7 +179,8 @@ class BuildJob:
 class TestJob:
     """One test of one wheel, which is named by its digest, never by the job that built it.
 
-    ``source`` and its ``patches`` are there where tests take files from it.
+    ``source`` and its ``patches`` are there where tests take files from it; ``services`` are the images of those that
+    they name, as their environment has them.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
@@ -191,6 +194,7 @@ class TestJob:
     index: str
     source: SourcePin | None = None
     patches: tuple[Patch, ...] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
     generation: int = 1
     limits: Limits = Limits()
 
@@ -209,6 +213,7 @@ class TestJob:
                 "index": self.index,
                 "generation": self.generation,
                 **({"patches": self.patches} if self.patches else {}),
+                **({"services": self.services} if self.services else {}),
             }
         )
 

@@ -29,7 +29,8 @@ class SessionSpec:
 
     ``epoch`` is SOURCE_DATE_EPOCH in seconds; ``cxx`` asks for a C++ tool-chain that is ready; ``packages`` are the
     system packages that a build sees on a host, their files in the store; ``system`` the names of those that an image
-    has installed, by its own manager. ``compiler`` is zig or system. ``services`` are the servers that tests need.
+    has installed, by its own manager, anew when ``generation`` is raised. ``compiler`` is zig or system. ``services``
+    are the servers that tests need.
     """
 
     attempt: str
@@ -41,6 +42,7 @@ class SessionSpec:
     cxx: bool = False
     packages: tuple[SystemPackage, ...] = ()
     system: tuple[str, ...] = ()
+    generation: int = 1
     compiler: str = "zig"
     services: Mapping[str, Service] = field(default_factory=dict)
 

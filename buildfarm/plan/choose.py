@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from buildfarm.model.job import Environment
 from buildfarm.plan.resolve import Resolved
-from buildfarm.plan.select import unfit, unserved
+from buildfarm.plan.select import Servers, is_absent, unfit, unserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,10 @@ class Candidate:
     hopeless: bool = False
 
 
-def candidate(offered: Environment, environment: Environment, resolved: Resolved) -> Candidate:
+def candidate(offered: Environment, environment: Environment, resolved: Resolved, servers: Servers) -> Candidate:
     """The environment as it is offered and at its floor, with what speaks against it."""
-    absent = bool(offered.image and offered.lacks)
-    reasons = (environment.lacks, unfit(resolved, environment), unserved(resolved, environment))
+    absent = is_absent(offered)
+    reasons = (environment.lacks, unfit(resolved, environment, servers), unserved(resolved, environment))
     said = [each for each in reasons if each]
     return Candidate(
         environment=environment,
@@ -44,7 +44,8 @@ def choose(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
     """One for each ABI, machine and libc, in the order in which those come: the lowest floor wins, so that a machine
     that has more never makes a less portable wheel. Of equal ones a container does, which isolates better.
 
-    Where none can do it, the first of those here, with the reasons of all that might.
+    Where none can do it, the first of those here, with the reasons of all that might. Images without a digest are
+    named where nothing else might.
     """
     families: dict[tuple[str, str, bool], list[Candidate]] = {}
     for each in candidates:
@@ -59,8 +60,7 @@ def missed(globs: Iterable[str], chosen: Sequence[Candidate]) -> Iterator[tuple[
     for glob in dict.fromkeys(globs):
         selected = [each for each in chosen if fnmatchcase(str(each.environment.target), glob)]
         if selected and all(each.absent for each in selected):
-            might = [each for each in selected if not each.hopeless] or selected
-            yield glob, "; ".join(dict.fromkeys(each.reason for each in might))
+            yield glob, _reasons(_might(selected))
 
 
 def _rank(candidate: Candidate) -> tuple[tuple[int, int], bool]:
@@ -68,6 +68,15 @@ def _rank(candidate: Candidate) -> tuple[tuple[int, int], bool]:
 
 
 def _none(family: list[Candidate]) -> Candidate:
-    might = [each for each in family if not each.hopeless] or family
-    first = min(might, key=lambda each: each.absent)
-    return replace(first, reason="; ".join(dict.fromkeys(each.reason for each in might)))
+    might = _might(family)
+    return replace(min(might, key=lambda each: each.absent), reason=_reasons(might))
+
+
+def _might(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Those that could do it with what they lack, the likelier ones first."""
+    able = [each for each in candidates if not each.hopeless] or candidates
+    return [each for each in able if not each.environment.unpinned] or able
+
+
+def _reasons(candidates: Iterable[Candidate]) -> str:
+    return "; ".join(dict.fromkeys(each.reason for each in candidates))

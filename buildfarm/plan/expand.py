@@ -14,6 +14,7 @@ from buildfarm.model.job import BuildJob, BuildRequest, Environment, Job, TestJo
 from buildfarm.model.outcome import Reason
 from buildfarm.model.plan import Goal, Later, LeftOut, Plan
 from buildfarm.model.recipe import Recipe, Test
+from buildfarm.model.services import wanted
 from buildfarm.model.wheel import Artifact, tags_of
 from buildfarm.plan.choose import Candidate, candidate, choose, missed
 from buildfarm.plan.ground import grounded, installed
@@ -97,7 +98,7 @@ def _version(
 def _candidate(recipe: Recipe, version: str, offered: Environment, facts: Facts) -> Candidate:
     # Overrides are selected by the target as it is offered: a floor that their packages raise must not unselect them.
     resolved = resolve(recipe, version, offered.target)
-    return candidate(offered, grounded(offered, resolved.part, facts), resolved)
+    return candidate(offered, grounded(offered, resolved.part, facts), resolved, facts.servers)
 
 
 def _leads_for(draft: _Draft) -> str:
@@ -160,6 +161,7 @@ def _covered(draft: _Draft, key: str, wheel: KnownWheel, *, request: BuildReques
 
 def _test(draft: _Draft, wheel: Artifact, tests: tuple[Test, ...], request: BuildRequest, facts: Facts) -> TestJob:
     sources = any(test.sources for test in tests)
+    images = {service.image for service in wanted(tests).values()}
     return TestJob(
         project=draft.job.project,
         version=draft.job.version,
@@ -170,6 +172,7 @@ def _test(draft: _Draft, wheel: Artifact, tests: tuple[Test, ...], request: Buil
         index=request.index,
         source=draft.source.pin if sources else None,
         patches=draft.resolved.part.patches if sources else (),
+        services={name: draft.environment.services[name] for name in sorted(images)},
         generation=facts.generation,
         limits=draft.resolved.limits,
     )

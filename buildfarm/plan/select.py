@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,9 +10,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from buildfarm.model.job import Environment
 from buildfarm.model.recipe import MANAGERS, Recipe
+from buildfarm.model.services import refusals, wanted
 from buildfarm.model.target import names_python_2
 from buildfarm.plan.equipment import CARGO, system_of
 from buildfarm.plan.resolve import Resolved
+
+Servers = Mapping[str, Collection[str]]
+"""Names of the variables that images which serve take, by the name of the image (``Facts``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,49 +32,68 @@ def select(
 ) -> tuple[tuple[Environment, ...], tuple[Unselected, ...]]:
     """Environments whose targets are wanted, in order, and what falls out of what was asked for.
 
-    A target that the caller's ``globs`` do not name is silently not wanted; everything else has a reason, and so has
-    a request that comes to nothing.
+    A target that the caller's ``globs`` do not name, or that the recipe itself rules out, is silently not wanted;
+    everything else has a reason, and so has a request that comes to nothing.
     """
     globs, environments = tuple(globs), tuple(environments)
     offered = [each for each in environments if any(fnmatchcase(str(each.target), glob) for glob in globs)]
     chosen: list[Environment] = []
     here = f"here are {_listed(environments)}; `buildfarm doctor` says which interpreters it sees"
+    met = [glob for glob in globs if any(fnmatchcase(str(each.target), glob) for each in environments)]
     out = [
         Unselected(target=glob, reason=f"no environment here offers such a target; {here}")
         for glob in globs
-        if not any(fnmatchcase(str(each.target), glob) for each in environments)
+        if glob not in met
     ]
     out += [
         Unselected(target=f"*-{glob}", reason=f"no environment here offers such a platform; {here}")
         for glob in recipe.targets.platforms
         if not any(fnmatchcase(each.target.platform, glob) for each in environments)
     ]
+    refused: list[Unselected] = []
     for environment in offered:
         reason = _unwanted(recipe, requires_python, environment)
         if reason is None:
             chosen.append(environment)
-        elif reason:
-            out.append(Unselected(target=str(environment.target), reason=reason))
-    out = list(dict.fromkeys(out))  # several environments may be for one target
-    if not chosen and not out:
-        reason = f"the recipe wants only {', '.join(recipe.targets.platforms)}"
+        elif reason and not is_absent(environment):
+            refused.append(Unselected(target=str(environment.target), reason=reason))
+    if not chosen and not refused:
+        reason = f"{_restricted(recipe, requires_python)}; {here}"
         if all(_is_unnamed_python_2(recipe, each) for each in offered):
             reason = "wheels for Python 2 take a recipe that names it: targets: {python: '>=2.7,<3'}"
-        out = [Unselected(target=glob, reason=reason) for glob in globs]
-    return tuple(chosen), tuple(out)
+        refused = [Unselected(target=glob, reason=reason) for glob in met]
+    return tuple(chosen), tuple(dict.fromkeys((*out, *refused)))  # several environments may be for one target
+
+
+def is_absent(environment: Environment) -> bool:
+    """Whether it takes an image, or an engine, that is not here."""
+    return bool(environment.image and environment.lacks)
+
+
+def _restricted(recipe: Recipe, requires_python: str) -> str:
+    """What the recipe makes of the targets, and its project."""
+    python = f"Python {recipe.targets.python}" if recipe.targets.python else ""
+    wants = " for ".join(filter(None, (python, ", ".join(recipe.targets.platforms))))
+    project = f"the project requires Python {requires_python}" if requires_python else ""
+    return "; ".join(filter(None, (wants and f"the recipe wants only {wants}", project)))
 
 
 def _listed(environments: Iterable[Environment]) -> str:
     """``cp311, cp312 for manylinux_2_17_x86_64``, or nothing."""
     abis: dict[str, dict[str, None]] = {}
     for each in environments:
-        if not (each.image and each.lacks):
+        if not is_absent(each):
             abis.setdefault(each.target.platform, {})[each.target.abi] = None
     return "; ".join(f"{', '.join(those)} for {platform}" for platform, those in abis.items()) or "none"
 
 
-def unfit(resolved: Resolved, environment: Environment) -> str:
-    """Why the environment cannot build what the recipe asks there, were it as complete as it can be; or empty."""
+def unfit(resolved: Resolved, environment: Environment, servers: Servers) -> str:
+    """Why the environment cannot build what the recipe asks there, were it as complete as it can be; or empty.
+
+    So nothing can whose tests declare services wrongly.
+    """
+    if not resolved.skip and (wrong := next(refusals(wanted(resolved.tests), servers), None)):
+        return wrong.sentence
     wants = resolved.part
     managers = [name for name in MANAGERS if getattr(wants.system, name)]
     if managers and not set(managers) & set(environment.system):
@@ -97,8 +120,7 @@ def unserved(resolved: Resolved, environment: Environment) -> str:
         return ""
     if environment.image and not environment.test_image:
         return f"images/{environment.image}.yaml names no image to test in (test: NAME), and has compilers itself"
-    wanted = {service.image for test in resolved.tests for service in test.services.values()}
-    absent = sorted(wanted - set(environment.services))
+    absent = sorted({service.image for service in wanted(resolved.tests).values()} - environment.services.keys())
     if not absent:
         return ""
     named = ", ".join(absent)
@@ -124,7 +146,7 @@ def _unwanted(recipe: Recipe, requires_python: str, environment: Environment) ->
     if _is_unnamed_python_2(recipe, environment):
         return ""
     if recipe.targets.python and not SpecifierSet(recipe.targets.python).contains(f"{python}.99"):
-        return f"the recipe wants Python {recipe.targets.python}"
+        return ""
     try:
         admitted = SpecifierSet(requires_python)
     except InvalidSpecifier:  # installers ignore it too

@@ -12,6 +12,7 @@ from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Reason, Step
 from buildfarm.model.session import Command, Completed, Ended, Layout
 from buildfarm.model.size import size
+from buildfarm.model.wheel import Artifact
 
 HOOK_VERSION = "1"
 """Enters the keys of build jobs: raised when ``inside/hook.py`` would make other bytes."""
@@ -99,6 +100,27 @@ def _no_answer(step: Step, what: str) -> StepFailed:
             message=f"the answer of our script {what}",
             advice="the project wrote over the session's own files: look at its build script",
         ),
+    )
+
+
+def unanswered(name: str, completed: Completed) -> Reason:
+    """Why our script, which ended well, answered nothing: ``name`` is the file that it should have written."""
+    return Reason(
+        code="no-answer",
+        message=f"our script ended but wrote no {name}",
+        advice="the project ended the interpreter or removed the session's own files: look at its build script",
+        command=completed.command.argv,
+        tail=completed.tail,
+    )
+
+
+def not_one_wheel(step: Step, found: Iterable[Artifact]) -> Reason:
+    """Why there is nothing to go on with, or more than one can go on with."""
+    names = ", ".join(artifact.name for artifact in found) or "none"
+    return Reason(
+        code="not-one-wheel",
+        message=f"the {step} step must leave exactly one wheel, it left {names}",
+        advice="a build backend must write the one wheel that it returns (PEP 517)",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from importlib import resources
 from typing import IO
 
@@ -77,26 +78,23 @@ def included(
 ) -> bytes:
     """The wheel with the files in it, by member; ``read`` opens bytes by their sha256. Equal inputs give equal bytes.
 
-    Raises ``StepFailed`` at repair for a member that the wheel has already, for what is no wheel, and for too much.
+    Only the answer is held in memory. Raises ``StepFailed`` at repair for a member that the wheel has already, for what
+    is no wheel, and for one that would then unpack to more than a wheel may.
     """
-    total = sum(each.size for each in files.values())
-    if total > LARGEST:
-        raise _refused(f"repair.include names files of {size(total)}", f"a wheel has room for {size(LARGEST)}")
     try:
         with zipfile.ZipFile(wheel) as packed:
             if taken := sorted(files.keys() & set(packed.namelist())):
                 raise _refused(f"the wheel has {', '.join(taken)} already", "include into a folder of its own")
             if not dist_info(packed):
                 raise _refused("the wheel that was built has no RECORD, or unpacks to too much", "look at its backend")
-            added = {member: _bytes(each, read) for member, each in files.items()}
+            total = sum(each.file_size for each in packed.infolist()) + sum(each.size for each in files.values())
+            if total > LARGEST:
+                message = f"with the files of repair.include the wheel would unpack to {size(total)}"
+                raise _refused(message, f"a wheel has room for {size(LARGEST)}")
+            added = {member: partial(read, each.sha256) for member, each in files.items()}
             return repacked(packed, added, job.source.epoch, executable)
     except BROKEN as error:
         raise _refused(f"the wheel that was built cannot be read: {error}", "look at its build backend") from error
-
-
-def _bytes(artifact: Artifact, read: Callable[[str], IO[bytes]]) -> bytes:
-    with read(artifact.sha256) as file:
-        return file.read()
 
 
 def _advice(job: BuildJob, include: Include) -> str:

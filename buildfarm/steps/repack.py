@@ -9,12 +9,15 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import IO
 
 from buildfarm.model.recipe import GIB, MIB
+
+Body = bytes | Callable[[], IO[bytes]]
+"""What a member is to hold, or what opens it: a large one is better not held in memory."""
 
 LARGEST = 2 * GIB
 """Bytes that are packed again at most."""
@@ -37,7 +40,7 @@ def dist_info(packed: zipfile.ZipFile) -> str:
 
 
 def repacked(
-    packed: zipfile.ZipFile, changed: Mapping[str, bytes], epoch: int, executable: Collection[str] = ()
+    packed: zipfile.ZipFile, changed: Mapping[str, Body], epoch: int, executable: Collection[str] = ()
 ) -> bytes:
     """The wheel with the members of another, and those that are changed or new, dated at ``epoch`` (PEP 427).
 
@@ -62,7 +65,7 @@ def repacked(
 
 
 def _members(
-    packed: zipfile.ZipFile, changed: Mapping[str, bytes], record: str, epoch: int, executable: Collection[str]
+    packed: zipfile.ZipFile, changed: Mapping[str, Body], record: str, epoch: int, executable: Collection[str]
 ) -> Iterator[tuple[zipfile.ZipInfo, IO[bytes]]]:
     names = packed.namelist()
     for member in packed.infolist():
@@ -71,7 +74,9 @@ def _members(
             copy.date_time, copy.external_attr = member.date_time, member.external_attr
             yield copy, packed.open(member)
     for name in sorted(changed, key=lambda name: (name not in names, name)):
-        yield _member(name, epoch, 0o100755 if name in executable else 0o100644), io.BytesIO(changed[name])
+        body = changed[name]
+        opened = io.BytesIO(body) if isinstance(body, bytes) else body()
+        yield _member(name, epoch, 0o100755 if name in executable else 0o100644), opened
 
 
 def _member(name: str, epoch: int, mode: int = 0o100644) -> zipfile.ZipInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -38,7 +38,7 @@ class Serving:
 def servings(wanted: Mapping[str, Service], images: Mapping[str, Image]) -> tuple[Serving, ...]:
     """The servers that are wanted, by name; of two that would listen on one port the second gets the next one.
 
-    Nothing of ``refusals`` may be wrong with them.
+    Nothing may be wrong with them (``model.services.refusals``).
     """
     found: list[Serving] = []
     for name, service in sorted(wanted.items()):
@@ -50,27 +50,8 @@ def servings(wanted: Mapping[str, Service], images: Mapping[str, Image]) -> tupl
     return tuple(found)
 
 
-def refusals(wanted: Mapping[str, Service], images: Mapping[str, Image]) -> Iterator[Reason]:
-    """What is wrong with services as a recipe declares them: an image that is none, variables that it does not take."""
-    serving = sorted(name for name, image in images.items() if image.server)
-    for name, service in sorted(wanted.items()):
-        image = images.get(service.image)
-        if image is None or image.server is None:
-            yield Reason(
-                code="service",
-                message=f"the service {name} wants the image {service.image!r}, which is none that serves",
-                advice=f"those that serve are: {', '.join(serving) or 'none'}",
-            )
-        elif unknown := sorted(set(service.env) - set(image.server.env)):
-            yield Reason(
-                code="service",
-                message=f"the service {name} sets {', '.join(unknown)}, which its image {service.image} does not take",
-                advice=f"it takes {', '.join(sorted(image.server.env)) or 'no variable'}",
-            )
-
-
 def fallen(those: Iterable[Fallen]) -> Reason | None:
-    """Why a test failed of which a server ended; None where none did."""
+    """Why what a test said is no verdict: a server ended; None where none did."""
     ended = tuple(those)
     if not ended:
         return None
@@ -110,7 +91,15 @@ def named(serving: Serving) -> str:
     return f"the service {serving.name} ({serving.image})"
 
 
+def kept(those: Iterable[Fallen], logs: Mapping[str, tuple[str, ...]]) -> bytes:
+    """What all servers said last, for the log of an attempt that failed; ``those`` are the ones that ended."""
+    gone = tuple(those)
+    living = logs.keys() - {each.service for each in gone}
+    runs = (Fallen(service=name, message=f"the service {name} still runs", tail=logs[name]) for name in sorted(living))
+    return said((*gone, *runs))
+
+
 def said(those: Iterable[Fallen]) -> bytes:
-    """The logs of servers that ended, for the log of the attempt."""
+    """The ends of the logs of servers, for the log of the attempt."""
     lines = (line for each in those for line in (f"== {each.message}; its log ends:", *each.tail))
     return "".join(f"{line}\n" for line in lines).encode()

@@ -10,7 +10,7 @@ from importlib import resources
 
 from buildfarm.model.job import TestJob
 from buildfarm.model.outcome import Reason, Step
-from buildfarm.model.recipe import Service, Test
+from buildfarm.model.recipe import Test
 from buildfarm.model.session import Command, Completed, Endpoint, Layout
 from buildfarm.steps.build import parse_answer, texts
 
@@ -86,11 +86,6 @@ def import_failure(failures: tuple[str, ...], completed: Completed) -> Reason:
         command=completed.command.argv,
         tail=completed.tail,
     )
-
-
-def services(job: TestJob) -> Mapping[str, Service]:
-    """What all tests of the job declare: they share one session, and a recipe gives one name to one service."""
-    return {name: service for test in job.tests for name, service in test.services.items()}
 
 
 def places(layout: Layout, services: Mapping[str, Endpoint]) -> Mapping[str, object]:

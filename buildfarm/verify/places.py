@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-# Whole texts, as C has them; a search path is several, with colons between them.
-_TEXT = re.compile(rb"\0(/(?:etc|lib|opt|usr)[\w.+@/:-]{3,1020})(?=\0)")
-_PLACE = re.compile(r"(?:/usr(?:/local)?|/opt/.+)?/lib(?:32|64|x32)?/.+|(?:/etc|/usr/local)/(?:ssl|pki/tls)(?:/.+)?")
+# Whole texts, as C has them; a search path is several, with colons between them, and a format has its % signs.
+_TEXT = re.compile(rb"(?<![ -~])(/(?:etc|lib|opt|usr|var)[\w.+@/:%-]{3,1020})(?=\0)")
+_PLACE = re.compile(
+    r"(?:/usr|/usr/local(?:/.+)?|/opt/.+)?/lib(?:32|64|x32|exec)?/.+|/usr(?:/local(?:/.+)?)?/share/.+|/var/lib/.+"
+    r"|(?:/etc|/usr/local)/(?:ssl|pki/tls)(?:/.+)?"
+)
 
 
 def read_places(content: bytes) -> tuple[str, ...]:
-    """The paths below folders of libraries, and of CA certificates, that stand in it as whole texts: each once, sorted.
+    """The paths below folders of libraries, of what belongs to them, and of CA certificates, that stand in it as whole
+    texts: each once, sorted. One with ``%s`` in it, say, stands for many.
 
     The work is bounded by the length of the bytes.
     """

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from buildfarm.model.wheel import Finding, Severity
+from buildfarm.model.wheel import Finding, Severity, is_grafted
 from buildfarm.verify.claim import Claim
 from buildfarm.verify.finding import error, some, warning
 from buildfarm.verify.wheelfile import Wheel
@@ -27,18 +27,22 @@ class _Kind:
 
 
 _PLUGINS = r"(?:plug-?ins?|modules?|drivers?|loaders?|engines?|providers?|backends?|codecs?)"
-_HARMLESS = r"(?:debug|pkgconfig|cmake|perl|python|systemd|gconv|ld-)"
-_NOTHING = re.compile(r"(?:/usr)?/lib/(?:modules|firmware|debug|systemd)(?:/|$)")  # of the kernel, or of no library
+# Of the kernel, or of no library.
+_NOTHING = re.compile(
+    r"(?:/usr)?/lib/(?:modules|firmware)(?:/|$)"
+    r"|(?:/usr(?:/local)?)?/lib(?:64|32|x32|exec)?(?:/[\w.]+-linux-\w+)?/"
+    r"(?:(?:debug|pkgconfig|cmake|perl[\w.-]*|python[\d.]*|systemd|gconv)(?:/|$)|ld-)"
+)
 # The first that fits counts. All are looked for, so that no text takes longer than its length.
 _KINDS = (
     _Kind(re.compile(r"/(?:ssl|pki/tls)(?:/|$)"), "CA certificates and settings of OpenSSL"),
     _Kind(re.compile(r"/(?:engines-[\d.]+|openssl/engines|ossl-modules)$"), "modules that OpenSSL's settings name"),
     _Kind(re.compile(r"/(?:krb5/plugins(?:/|$)|gss$)"), "plug-ins of Kerberos"),
     _Kind(re.compile(r"/sasl2$"), "SASL mechanisms"),
-    _Kind(re.compile(r"/pkcs11$"), "modules for smart cards"),
+    _Kind(re.compile(r"/(?:pkcs11|p11-kit)(?:/|$)"), "modules for smart cards"),
     _Kind(re.compile(r"/libxslt-plugins$"), "XSLT extensions"),
     _Kind(re.compile(rf"[/.-]{_PLUGINS}(?:[-.]\d[\d.]*)?(?:/|$)"), "plug-ins", Severity.ERROR),
-    _Kind(re.compile(rf"/lib(?:64|32|x32|/[\w.]+-linux-\w+)/(?!{_HARMLESS})"), "files of its own"),
+    _Kind(re.compile(r"/lib(?:64|32|x32|exec|/[\w.]+-linux-\w+)/"), "files of its own"),
 )
 _ADVICE = (
     "put them into the wheel with repair.include and tell the library where they are, in a patch of the package; "
@@ -48,25 +52,32 @@ _SELDOM = "whoever needs them names them by a setting or variable of the library
 
 
 def run_time_paths(wheel: Wheel, claim: Claim) -> Iterator[Finding]:
-    """No binary loads plug-ins from a folder of the build's system, unless the wheel has a folder of that name with
-    binaries in it. For what a library can do without, and for a wheel that is not held against a target, a warning.
+    """No library of the build's system loads plug-ins from a folder there, unless the wheel has a folder of that name
+    with binaries in it. For what it can do without, for code of the project itself, which its author may know better,
+    and for a wheel that is not held against a target, a warning.
     """
     carried = {part for each in wheel.binaries for part in each.path.split("/")[-2:]}
     for binary in wheel.binaries:
         found: dict[_Kind, list[str]] = defaultdict(list)
         for place in binary.places:
             kind = _kind_of(place)
-            if kind and place.rpartition("/")[2] not in carried:
+            if kind and _name(place) not in carried:
                 found[kind].append(place)
+        foreign = is_grafted(binary.path) or binary.path.rpartition("/")[0] in claim.included
         for kind, places in found.items():
             strict = kind.severity is Severity.ERROR
-            finding = error if strict and claim.target is not None else warning
+            finding = error if strict and foreign and claim.target is not None else warning
             yield finding(
                 f"when it runs, {binary.path} looks for {kind.what} in {some(places)}, "
                 "which other systems keep elsewhere or not at all",
                 subject=binary.path,
                 advice=_ADVICE if strict else _SELDOM,
             )
+
+
+def _name(place: str) -> str:
+    """The last part that is not made up at run time."""
+    return next((part for part in reversed(place.split("/")) if "%" not in part), "")
 
 
 def _kind_of(place: str) -> _Kind | None:

@@ -80,7 +80,7 @@ def main(image: str, python: str, rounds: str = "9") -> None:
     engine = find(os.environ)
     assert engine, "no container engine answers"
     given = Provision(image=image, python=python, interpreter=python)
-    runner = ContainerRunner(engine=engine, store=MemoryStore(), provide=lambda _: nullcontext(given), farm="bench")
+    runner = ContainerRunner(engine=engine, store=MemoryStore(), provide=lambda *_: nullcontext(given), farm="bench")
     pairs = [(seconds(lambda: floor(engine, image)), seconds(lambda: session(runner))) for _ in range(int(rounds))]
     least, ours = (statistics.median(each) for each in zip(*pairs, strict=True))
     print(f"{engine.words}: floor {least * 1000:.0f} ms, session {ours * 1000:.0f} ms, ratio {ours / least:.2f}")

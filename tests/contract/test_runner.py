@@ -26,6 +26,7 @@ from typing import IO
 import pytest
 from docker.models.containers import Container
 
+from buildfarm.adapters.container import command, fetch, labels
 from buildfarm.adapters.container.engine import Engine
 from buildfarm.adapters.container.inside.warden import DEADLINE
 from buildfarm.adapters.container.labels import FARM
@@ -160,7 +161,7 @@ def contain(home: Path, engine: Engine, image: str) -> Farm:
     store = Shelf()
     python = "/opt/python/cp313-cp313/bin/python3"
     given = ContainerProvision(image=image, python=python, interpreter=python)
-    runner = ContainerRunner(engine=engine, store=store, provide=lambda _: nullcontext(given), farm=str(home))
+    runner = ContainerRunner(engine=engine, store=store, provide=lambda *_: nullcontext(given), farm=str(home))
     return Farm(runner=runner, store=store, home=home, engine=engine)
 
 
@@ -666,6 +667,14 @@ def test_links_that_a_command_left_are_not_followed(real: Farm, tmp_path: Path) 
     assert sorted(path.name for path in outside.iterdir()) == ["secret.so"]
 
 
+def test_a_name_that_is_no_text_is_the_packages_failure(real: Farm) -> None:
+    with real.open() as session:
+        assert sh(session, r"touch $(printf '\377.whl')").ok
+        with pytest.raises(StepFailed, match=r"a name that is not UTF-8: \\xff\.whl") as failed:
+            session.take(f"{session.layout.work}/*.whl")
+    assert (failed.value.step, failed.value.reason.code) == (Step.TEST, "no-answer")
+
+
 def plant(session: Session) -> None:
     """Through a link that a command has left; a session may put what it was given when it is wanted."""
     session.put(f"{session.layout.work}/away/planted", b"")
@@ -893,6 +902,109 @@ class TestContainer:
             assert alive(napping) == []
             assert do(session, "echo", "hello").ok
 
+    def test_a_halted_watcher_is_missed_before_the_command_is_silent(
+        self, farm: Farm, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> None:
+        monkeypatch.setattr(command, "_PULSE", 5.0)
+        monkeypatch.setattr(command, "_LATE", 1.0)
+        napping = token(request)
+        with farm.open(Limits(wall=60, silence=50)) as session:
+            done = sh(session, f"kill -STOP $PPID; sleep {napping}")
+            assert (done.ended, done.exit_code) == (Ended.EXITED, -signal.SIGKILL)
+            assert done.tail == ("it halted the process that watched over it, and was ended",)
+            assert alive(napping) == []
+            assert sh(session, "sleep 7").ok, "signs of life are enough"
+
+    def test_signs_of_life_are_no_output(self, farm: Farm) -> None:
+        with farm.open(Limits(wall=60, silence=4)) as session:
+            assert do(session, "sleep", "30").ended is Ended.SILENCE
+
+    def test_a_command_cannot_speak_for_its_watcher(self, farm: Farm) -> None:
+        with farm.open() as session:
+            assert not sh(session, "echo '{}' >/proc/$PPID/fd/2 || cat /proc/$PPID/environ || ls /proc/$PPID/fd").ok
+            assert sh(session, "cat /proc/self/environ >/dev/null && echo said >/proc/self/fd/1").ok
+
+    def test_a_file_that_no_folder_holds_counts(self, farm: Farm) -> None:
+        hidden = "import os, time\nfor name in 'abcdef':\n    file = open(name, 'wb', 0)\n    os.unlink(name)\n"
+        hidden += "    os.dup(file.fileno())\n    file.write(bytes(1 << 20))\ntime.sleep(50)\n"
+        with farm.open(Limits(disk=4 << 20, wall=60, silence=50)) as session:
+            done = do(session, "/opt/python/cp313-cp313/bin/python3", "-c", hidden)
+        assert done.ended is Ended.DISK
+        assert done.excess
+        assert done.excess.used >= 6 << 20
+
+    def test_what_is_beside_the_sessions_folder_counts(self, farm: Farm) -> None:
+        with farm.open(Limits(disk=4 << 20, wall=60, silence=50)) as session:
+            script = "for n in 1 2 3 4 5 6; do head -c 1000000 /dev/zero >/buildfarm/r/$n; done; sleep 50"
+            assert sh(session, script).ended is Ended.DISK
+
+    def test_output_is_not_counted_on_the_disk(self, farm: Farm) -> None:
+        with farm.open(Limits(disk=4 << 20, wall=60)) as session:
+            assert sh(session, "head -c 6000000 /dev/zero; sleep 2").ok
+            assert sh(session, "sleep 2").ok
+
+    def test_more_files_than_a_process_may_have_open(self, farm: Farm) -> None:
+        with farm.open(Limits(wall=60)) as session:
+            assert sh(session, "seq -f f%g 4500 | xargs touch").ok
+            assert len(session.take(f"{session.layout.work}/f*")) == 4500
+
+    def test_what_is_sent_for_files_is_bounded(self, farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fetch, "_TAKE", "import os\nwhile True: os.write(1, bytes(65536))")
+        with farm.open(Limits(disk=1 << 20, wall=60)) as session, pytest.raises(StepFailed, match="more than"):
+            session.take(f"{session.layout.work}/file")
+
+    def test_a_fault_of_the_engine_does_not_hide_why_it_ended(
+        self, farm: Farm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(_: Stream) -> int | None:
+            raise OSError("lost")
+
+        monkeypatch.setattr(Stream, "exit_code", lose)
+        with farm.open(Limits(log=100, wall=60)) as session:
+            assert sh(session, "head -c 1000 /dev/zero; sleep 30").ended is Ended.LOG
+        assert farm.log == bytes(100)
+
+    def test_a_result_that_the_command_planted_is_not_believed(
+        self, farm: Farm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planted = '{"code": 0, "left": 0, "ooms": 0, "kept": 0, "memory": 0, "peak": 0, "cpu": 0, "used": 0, "free": 0,'
+        planted += ' "broken": ""}'
+        heard = Stream.hear
+
+        def lose(stream: Stream, seconds: float) -> tuple[int, bytes] | None:
+            piece = heard(stream, seconds)
+            if piece and b"first" in piece[1]:
+                stream._connection.close()
+            return piece
+
+        with farm.open(Limits(wall=60)) as session:
+            monkeypatch.setattr(Stream, "hear", lose)
+            plant = f"cd /buildfarm/r; for log in *.log; do echo '{planted}' >${{log%.log}}.json; done"
+            assert sh(session, f"{plant}; echo first; sleep 3; exit 3").exit_code == 3
+
+    def test_memory_that_was_out_before_is_no_reason(self, farm: Farm) -> None:
+        with farm.open(Limits(memory=64 << 20, wall=60)) as session:
+            eat = do(session, "/opt/python/cp313-cp313/bin/python3", "-c", "bytearray(200 << 20)")
+            assert eat.ended is Ended.MEMORY
+            ending = threading.Timer(1, self._containers(farm)[0].kill)
+            ending.start()
+            with pytest.raises(FarmError, match="its container was ended from outside"):
+                do(session, "sleep", "30")
+
+    def test_sweep_removes_what_ended_by_itself_on_another_machine(
+        self, farm: Farm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("buildfarm.adapters.container.runner.GRACE", 1)
+        monkeypatch.setattr(labels, "host", lambda: "another")
+        with farm.open(Limits(wall=1, silence=1)):
+            monkeypatch.undo()
+            (container,) = self._containers(farm)
+            assert farm.runner.sweep(frozenset()) == (), "it runs"
+            assert container.wait(timeout=30)["StatusCode"] == DEADLINE
+            assert farm.runner.sweep(frozenset({"us"})) == ()
+            assert farm.runner.sweep(frozenset()) == ("attempt",)
+            assert farm.left() == []
+
     def test_the_first_process_cannot_be_ended_from_inside(self, farm: Farm) -> None:
         with farm.open() as session:
             assert not sh(session, "kill -TERM 1; kill -KILL 1; kill -ABRT 1; cat /proc/1/environ").ok
@@ -931,7 +1043,7 @@ class TestContainer:
         assert farm.log == b"first\nsecond\nthird\n"
 
     def test_it_ends_by_itself_when_nobody_looks_after_it(self, farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("buildfarm.adapters.container.runner._GRACE", 1)
+        monkeypatch.setattr("buildfarm.adapters.container.runner.GRACE", 1)
         with farm.open(Limits(wall=2, silence=1)):
             (container,) = self._containers(farm)
             assert container.wait(timeout=30)["StatusCode"] == DEADLINE
@@ -948,8 +1060,8 @@ class TestContainer:
     def test_caches_of_the_image_are_copied_with_their_times(self, farm: Farm) -> None:
         runner = farm.runner
         assert isinstance(runner, ContainerRunner)
-        given = replace(runner._provide(None).__enter__(), caches={"/usr/share/zoneinfo": "cache/zones"})  # type: ignore[arg-type]
-        runner._provide = lambda _: nullcontext(given)
+        given = replace(runner._provide(None, bool).__enter__(), caches={"/usr/share/zoneinfo": "cache/zones"})  # type: ignore[arg-type]
+        runner._provide = lambda *_: nullcontext(given)
         with farm.open() as session:
             script = "cd ../cache/zones && touch new && stat -c %Y UTC /usr/share/zoneinfo/UTC"
             times = sh(session, script).tail
@@ -993,7 +1105,7 @@ class TestContainer:
     @staticmethod
     def _image(farm: Farm) -> str:
         assert isinstance(farm.runner, ContainerRunner)
-        with farm.runner._provide(None) as given:  # type: ignore[arg-type]
+        with farm.runner._provide(None, bool) as given:  # type: ignore[arg-type]
             return given.image
 
 

@@ -69,9 +69,9 @@ def images(python: str) -> dict[str, Image]:
     login = Server(port=7001, start=START, ready=READY, env={"PASSWORD": "p", "WORD": "p", "PYTHON": python})
     servers = {
         "login": login,
-        "closed": replace(login, seconds=2, env={**login.env, "WORD": "wrong"}),
+        "closed": replace(login, seconds=5, env={**login.env, "WORD": "wrong"}),
         "dying": replace(login, start="echo no space left >&2; exit 4"),
-        "hanging": replace(login, ready="sleep 60", seconds=2),
+        "hanging": replace(login, ready="sleep 60", seconds=5),
         "slow": replace(login, ready="sleep 60"),
     }
     return {name: Image(name=name, server=server) for name, server in servers.items()}
@@ -147,7 +147,7 @@ def in_containers(home: Path, engine: Engine, test_image: str) -> Farm:
     runner = ContainerRunner(
         engine=engine,
         store=store,
-        provide=lambda _: nullcontext(given),
+        provide=lambda *_: nullcontext(given),
         farm=str(home),
         services=Services(engine, described),
     )
@@ -194,6 +194,7 @@ def test_commands_log_in_to_one_server_that_outlives_them(farm: Farm) -> None:
         wrong = farm.log_in(session, "db")
         after = farm.log_in(session, "db", "geheim")
         assert session.fallen() == ()
+        assert session.service_logs()["db"][-1] == "listening"
     assert (before.exit_code, after.exit_code) == (0, 0)
     assert int(after.tail[0].split()[1]) == int(before.tail[0].split()[1]) + 2  # it is the same one
     assert (wrong.exit_code, wrong.tail) == (1, ("refused",))
@@ -232,8 +233,8 @@ def test_a_server_that_dies_while_tests_run_is_told(farm: Farm) -> None:
 @pytest.mark.parametrize(
     ("served", "message", "last"),
     [
-        ("closed", "the service db (closed) was not ready after 2 s: refused", "listening"),
-        ("hanging", "the service db (hanging) was not ready after 2 s", "listening"),
+        ("closed", "the service db (closed) was not ready after 5 s: refused", "listening"),
+        ("hanging", "the service db (hanging) was not ready after 5 s", "listening"),
         ("dying", "the service db (dying) ended with exit code 4", "no space left"),
     ],
 )
@@ -249,7 +250,8 @@ def test_a_server_that_lets_nobody_in_is_told(farm: Farm, served: str, message: 
 def test_what_the_image_does_not_take_is_refused(farm: Farm) -> None:
     failed = refused(farm, db=Service(image="login", env={"PASWORD": "p"}))
     assert failed.reason.sentence == (
-        "the service db sets PASWORD, which its image login does not take. It takes PASSWORD, PYTHON, WORD"
+        "the service db sets PASWORD, which its image login does not take. "
+        "Did you mean PASSWORD? it takes PASSWORD, PYTHON, WORD"
     )
 
 
@@ -307,4 +309,10 @@ def test_what_a_machine_can_serve_is_what_it_has_the_programs_of(tmp_path: Path)
         "unsaid": takes(),
         "no": Image(name="no"),
     }
-    assert offered(described, tmp_path) == ("all",)
+    (before,) = offered(described, tmp_path).items()
+    (tmp_path / "usr/sbin/two").write_bytes(b"of another version")
+    (after,) = offered(described, tmp_path).items()
+    described["all"] = takes("one", "two", "three", "one")
+    (otherwise,) = offered(described, tmp_path).items()
+    assert {before[0], after[0], otherwise[0]} == {"all"}
+    assert len({before[1], after[1], otherwise[1]}) == 3, "its tests run again"

@@ -70,7 +70,7 @@ class Yard:
 def yard(tmp_path: Path, engine: Engine, image: object) -> Yard:
     given = Provision(image=image("debian11-test"), python=PYTHON, interpreter=PYTHON)  # type: ignore[operator]
     name = str(tmp_path)
-    runner = ContainerRunner(engine=engine, store=MemoryStore(), provide=lambda _: nullcontext(given), farm=name)
+    runner = ContainerRunner(engine=engine, store=MemoryStore(), provide=lambda *_: nullcontext(given), farm=name)
     return Yard(engine=engine, runner=runner, name=name)
 
 

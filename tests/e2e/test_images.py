@@ -21,6 +21,7 @@ import pytest
 from docker.errors import APIError
 
 from buildfarm.adapters.container.engine import Engine
+from buildfarm.adapters.container.farm import identity
 from buildfarm.adapters.container.labels import ours
 from buildfarm.adapters.container.making.taken import content, taken
 
@@ -53,11 +54,11 @@ class Site:
         return json.loads(self.run(*words, "--json", code=code).stdout)
 
     def containers(self, engine: Engine) -> list[Any]:
-        return engine.client.containers.list(all=True, filters={"label": f"buildfarm.farm={self.home}"})
+        return engine.client.containers.list(all=True, filters={"label": f"buildfarm.farm={identity(self.home)}"})
 
     def forget(self, engine: Engine) -> None:
         """Take from the engine all that this home made on it, stages too."""
-        while found := engine.client.images.list(all=True, filters={"label": f"buildfarm.farm={self.home}"}):
+        while found := engine.client.images.list(all=True, filters={"label": f"buildfarm.farm={identity(self.home)}"}):
             for each in found:
                 with contextlib.suppress(APIError):  # gone with another, or another is made of it
                     engine.client.images.remove(str(each.id), force=True)
@@ -96,7 +97,7 @@ def push(engine: Engine, registry: str, site: Site) -> Iterator[Callable[[str], 
 
 def _system(mark: str) -> bytes:
     """An archive of a shell and a few programs with the libraries that they load."""
-    programs = [shutil.which(name) for name in ("sh", "find", "grep", "head", "rm", "sleep", "cat")]
+    programs = [shutil.which(name) for name in ("sh", "find", "grep", "head", "rm", "sleep", "cat", "timeout")]
     paths = {path for path in programs if path}
     for path in tuple(paths):
         said = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from docker.errors import NotFound
 
-from buildfarm.adapters.container.engine import FAULTS, explained, told
+from buildfarm.adapters.container.engine import told
+from buildfarm.adapters.container.faults import FAULTS, explained
 from buildfarm.adapters.container.inside import warden
+from buildfarm.adapters.container.report import Count, Report
 from buildfarm.adapters.container.running import Inside
 from buildfarm.adapters.container.stream import ERR, Stream
 from buildfarm.adapters.host.process import Output
@@ -32,6 +32,8 @@ _RETURN = 60.0  # seconds for which an engine may be away
 _LOOK_EVERY = 0.5  # seconds between two looks for the result of a command whose stream is lost
 _SIGNAL = 128  # added to the number of a signal in an exit code
 _KILLED = 9
+_PULSE = 12.0  # seconds without a sign of life, after which the engine is asked whether it still hears
+_LATE = 3.0  # seconds for what it has not yet told
 _CUT = 126  # what an engine tells of a program to which the connection was lost, as of one that it cannot start
 _BROKEN = {"memory": Ended.MEMORY, "pids": Ended.PIDS, "cpu": Ended.CPU, "disk": Ended.DISK}
 
@@ -39,21 +41,24 @@ _BROKEN = {"memory": Ended.MEMORY, "pids": Ended.PIDS, "cpu": Ended.CPU, "disk":
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What to run. ``caches`` maps folders of the image to paths that they are copied to before; ``name`` is that of
-    its result and its log below ``RECORDS``. ``processors`` are those to run on, counted from 0 among those there are.
+    its log below ``RECORDS``, on the ``volume`` whose use is bounded, and ``secret`` that of its result, which the
+    command cannot plant there for it does not know it. ``processors`` are those to run on, counted from 0 among those
+    there are.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: str
-    root: str
+    volume: str
     name: str
+    secret: str
     caches: Mapping[str, str]
     processors: tuple[int, ...]
 
     @property
     def result(self) -> str:
         """The file that says how it ended."""
-        return f"{RECORDS}/{self.name}.json"
+        return f"{RECORDS}/{self.secret}.json"
 
     @property
     def log(self) -> str:
@@ -118,7 +123,8 @@ class _Call:
 
     def __init__(self, inside: Inside, order: Order, bounds: Bounds, output: Output, stop: Stop) -> None:
         self._inside, self._order, self._bounds, self._output, self._stop = inside, order, bounds, output, stop
-        self._begun = False
+        self._begun = self._asked = self._halted = False
+        self._alive = 0.0
 
     def plain(self) -> dict[str, object]:
         """The order, for the shim."""
@@ -128,7 +134,7 @@ class _Call:
             "argv": order.argv,
             "env": dict(order.env),
             "cwd": order.cwd,
-            "root": order.root,
+            "volume": order.volume,
             "result": order.result,
             "log": order.log,
             "room": bounds.log,
@@ -136,39 +142,42 @@ class _Call:
             "processors": order.processors,
             "disk": bounds.limits.disk,
             "cpu": bounds.cpu,
+            "logged": bounds.limits.log - bounds.log,
         }
 
     def follow(self) -> Ending:
         """Hear it to its end."""
         ended, said = self._hear()
-        report = _read(said)
+        report = Report.read(said)
         try:
             code = self._code()
         except FAULTS:
-            return self._recover()
-        if report and code == _as_a_shell(int(report["code"])):
-            if int(report["kept"]) > self._output.written and ended is Ended.EXITED:
+            return self._recover(ended)
+        if report and code == _as_a_shell(report.code):
+            if report.kept > self._output.written and ended is Ended.EXITED:
                 self._catch_up()
             return self._ending(ended, report)
+        if self._halted:
+            return self._bereft(ended)
         if code is None and ended is not Ended.EXITED:
             return self._forced(ended)
         if code is None or (code == _CUT and self._began()):
-            return self._recover()
-        if report or code < _SIGNAL:
+            return self._recover(ended)
+        if not self._begun and code < _SIGNAL:
             raise FarmError(f"how the command ended is not known (exit code {code}): {said.decode(errors='replace')}")
         return self._bereft(ended)
 
-    def end(self) -> Mapping[str, Any]:
+    def end(self) -> Count:
         """End every process of the container but its first one; what it has used."""
         with contextlib.closing(self._inside.ask({"do": "end"})) as stream:
             said = b""
             with contextlib.suppress(queue.Empty):
-                while piece := stream.hear(_GRACE):
+                while (piece := stream.hear(_GRACE)) and len(said) < _REPORT:
                     said += piece[1]
-        report = _read(said)
-        if not report or report["left"]:
+        found = Count.read(said)
+        if not found or found.left:
             raise FarmError("what it started cannot be ended; remove the container by hand")
-        return report
+        return found
 
     def _hear(self) -> tuple[Ended, bytes]:
         """Until its output ends, or it does not obey the order to end: why it had to, and its report."""
@@ -180,16 +189,36 @@ class _Call:
             try:
                 piece = self.stream.hear(_ASK_EVERY)
             except queue.Empty:
+                if self._stands_still():
+                    break
                 continue
             if piece is None:
                 break
             if piece[0] == ERR:
-                self._output.heard, self._begun = time.monotonic(), True
-                said = (said + piece[1])[-_REPORT:]
+                said = self._told(said + piece[1])
             elif ended is Ended.EXITED and not self._output.take(piece[1]):
                 ended, until = Ended.LOG, time.monotonic() + _GRACE
                 self.stream.send(b"end\n")
         return ended, said
+
+    def _told(self, said: bytes) -> bytes:
+        """The shim gives a sign of life, which is none of the command: what is kept of all that it said."""
+        self._alive, self._asked = time.monotonic(), False
+        if not self._begun and said.startswith(b"begun\n"):
+            self._output.heard, self._begun = self._alive, True
+        return said[-_REPORT:]
+
+    def _stands_still(self) -> bool:
+        """Whether the shim gives no sign of life, although the engine answers."""
+        if not self._begun or time.monotonic() < self._alive + _PULSE:
+            return False
+        if self._asked:
+            self._halted = True
+        else:
+            with contextlib.suppress(*FAULTS):
+                self.stream.exit_code()  # when the engine was away, all that it has not told comes now
+            self._asked, self._alive = True, time.monotonic() + _LATE - _PULSE
+        return self._halted
 
     def _due(self, now: float) -> Ended:
         if self._stop():
@@ -212,18 +241,19 @@ class _Call:
             time.sleep(0.02)
         return None
 
-    def _recover(self) -> Ending:
-        """The stream is lost: wait for the engine to come back, and for the result on the volume."""
+    def _recover(self, ended: Ended) -> Ending:
+        """The stream is lost: wait for the engine to come back, and for the result on the volume. ``ended`` is why the
+        command was to end, if it was.
+        """
         until = time.monotonic() + _RETURN
         while True:
-            ended = self._due(0.0) if time.monotonic() < self._bounds.deadline else Ended.WALL
-            if ended in (Ended.STOPPED, Ended.WALL):
-                return self._forced(ended)
+            due = self._due(0.0) if time.monotonic() < self._bounds.deadline else Ended.WALL
+            if due is not Ended.EXITED:
+                return self._forced(due if ended is Ended.EXITED else ended)
             try:
-                runs = self._inside.state()["Running"]
-                if found := self._inside.read(self._order.result, _REPORT):
-                    self._catch_up()
-                    return self._ending(Ended.EXITED, json.loads(found))
+                if ending := self._found(ended):
+                    return ending
+                until = time.monotonic() + _RETURN
             except NotFound:
                 raise FarmError("the engine has lost the container, and how the command ended is not known") from None
             except FAULTS as error:
@@ -231,11 +261,18 @@ class _Call:
                     raise FarmError(
                         f"the container engine is gone, and how the command ended is not known: {explained(error)}"
                     ) from error
-            else:
-                if not runs:
-                    return self._dead(Ended.EXITED)
-                until = time.monotonic() + _RETURN
             time.sleep(_LOOK_EVERY)
+
+    def _found(self, ended: Ended) -> Ending | None:
+        """How it ended, as the container tells; None while it runs. Raises what the client raises."""
+        runs = self._inside.state()["Running"]
+        if report := Report.read(self._inside.read(self._order.result, _REPORT) or b""):
+            if ended is Ended.EXITED:
+                self._catch_up()
+            return self._ending(ended, report)
+        if not runs:
+            return self._dead(ended)
+        return None if ended is Ended.EXITED else self._forced(ended)
 
     def _catch_up(self) -> None:
         """Read from the file what the stream did not bring."""
@@ -245,31 +282,38 @@ class _Call:
     def _forced(self, ended: Ended) -> Ending:
         """It does not obey: end all that runs, or the whole container where that cannot be done."""
         try:
-            report = self.end()
+            return self._without(ended, self.end().ooms)
         except (*FAULTS, FarmError):
-            with told("end a container"):
-                self._inside.engine.client.api.kill(self._inside.container)
+            self._kill()
             return self._without(ended, 0)
-        return self._without(ended, int(report["ooms"]))
+
+    def _kill(self) -> None:
+        with told("end a container"):
+            self._inside.engine.client.api.kill(self._inside.container)
 
     def _bereft(self, ended: Ended) -> Ending:
-        """The shim was killed: by the kernel, when memory was out, or by the command."""
+        """The shim was killed, halted or broken: by the kernel, when memory was out, or by the command."""
+        ooms = 0
         try:
-            ooms = int(self.end()["ooms"])
-        except (*FAULTS, FarmError):
+            ooms = self.end().ooms
+        except (*FAULTS, FarmError) as error:
             with told("tell how a command ended"):
-                if self._inside.state()["Running"]:
-                    raise
-            return self._dead(ended)
+                if not self._inside.state()["Running"]:
+                    return self._dead(ended)
+            if not isinstance(error, FarmError):
+                raise
+            self._kill()  # it hinders whoever would end it
         if ended is Ended.EXITED and ooms > self._bounds.ooms:
             ended = Ended.MEMORY
-        return self._without(ended, ooms, "it killed the process that watched over it, and was ended")
+        how = "halted" if self._halted else "killed"
+        return self._without(ended, ooms, f"it {how} the process that watched over it, and was ended")
 
     def _dead(self, ended: Ended) -> Ending:
         """The container runs no more."""
         with told("tell how a command ended"):
             state = self._inside.state()
-        if ended is Ended.EXITED and state.get("OOMKilled"):
+        told_of_it = state.get("OOMKilled") and not self._bounds.ooms  # for it is told of all time since it began
+        if ended is Ended.EXITED and told_of_it:
             ended = Ended.MEMORY
         elif ended is Ended.EXITED and state["ExitCode"] == warden.DEADLINE:
             ended = Ended.WALL
@@ -293,46 +337,37 @@ class _Call:
             excess=Excess(used=limit, limit=limit, measured="by cgroup") if ended is Ended.MEMORY else None,
         )
 
-    def _ending(self, ended: Ended, report: Mapping[str, Any]) -> Ending:
-        if report["left"]:
-            raise FarmError(f"{report['left']} processes of it cannot be ended; look for ones that wait for a device")
-        if ended is Ended.EXITED and report["broken"] == "full":
-            raise FarmError(f"the disk of the container engine is full: {size(report['free'])} are left; make room")
-        if ended is Ended.EXITED and report["broken"]:
-            ended = _BROKEN[report["broken"]]
+    def _ending(self, ended: Ended, report: Report) -> Ending:
+        if report.left:
+            raise FarmError(f"{report.left} processes of it cannot be ended; look for ones that wait for a device")
+        if ended is Ended.EXITED and report.broken == "full":
+            raise FarmError(f"the disk of the container engine is full: {size(report.free)} are left; make room")
+        if ended is Ended.EXITED and report.broken:
+            ended = _BROKEN[report.broken]
         return Ending(
             ended=ended,
-            exit_code=int(report["code"]),
+            exit_code=report.code,
             written=self._output.written,
             tail=self._output.tail(),
-            ooms=int(report["ooms"]),
-            memory=int(report["memory"]),
-            cpu=float(report["cpu"]),
+            ooms=report.ooms,
+            memory=report.memory,
+            cpu=report.cpu,
             excess=self._excess(ended, report),
         )
 
-    def _excess(self, ended: Ended, report: Mapping[str, Any]) -> Excess | None:
+    def _excess(self, ended: Ended, report: Report) -> Excess | None:
         limits = self._bounds.limits
         match ended:
             case Ended.MEMORY:
-                used = max(report["peak"], report["memory"])
-                return Excess(used=used, limit=limits.memory, measured="by cgroup")
+                return Excess(used=max(report.peak, report.memory), limit=limits.memory, measured="by cgroup")
             case Ended.PIDS:
                 return Excess(used=limits.pids, limit=limits.pids, measured="by cgroup")
             case Ended.CPU:
-                return Excess(used=report["cpu"], limit=self._bounds.cpu, measured="by cgroup")
+                return Excess(used=report.cpu, limit=self._bounds.cpu, measured="by cgroup")
             case Ended.DISK:
-                return Excess(used=report["used"], limit=limits.disk, measured="weighed by du")
+                return Excess(used=report.used, limit=limits.disk, measured="weighed by du")
             case _:
                 return None
-
-
-def _read(said: bytes) -> Mapping[str, Any] | None:
-    """The report in the last line, if it is one."""
-    with contextlib.suppress(ValueError):
-        found = json.loads(said.rstrip().rpartition(b"\n")[2])
-        return found if isinstance(found, dict) else None
-    return None
 
 
 def _as_a_shell(code: int) -> int:

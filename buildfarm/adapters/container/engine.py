@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-import docker
-from docker.errors import APIError, DockerException
-from docker.utils import kwargs_from_env
-from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
-
-from buildfarm.adapters.container.sockets import answering
+from buildfarm.adapters.container import sockets
 from buildfarm.model.errors import FarmError
 
-FAULTS = (DockerException, RequestException, HTTPError, OSError)
-"""Whatever the client raises when the engine refuses, or cannot be reached."""
+if TYPE_CHECKING:
+    import docker
 
 _LIMITS = {"memory": "MemoryLimit", "processes": "PidsLimit", "processors": "CpuCfsQuota"}
 _SECONDS = 300  # to answer one call: a commit of a large image takes its time
 
 
 class Engine:
-    """One engine that answers: Docker, or Podman by its Docker API. Threads may share it."""
+    """One engine that answers: Docker, or Podman by its Docker API. Threads may share it.
 
-    def __init__(self, client: docker.DockerClient) -> None:
-        self.client = client
-        said = client.version()
+    ``environ`` names it (DOCKER_HOST, and what goes with that); ``FarmError`` when it does not answer. What it has is
+    asked over its socket; its SDK, ``client``, is loaded for whoever makes something on it.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.url = environ["DOCKER_HOST"]
+        self._environ = {name: value for name, value in environ.items() if name.startswith("DOCKER_")}
+        with _there(self.url):
+            said = self._get("/version")
         parts = {str(each["Name"]): str(each["Version"]) for each in said.get("Components") or ()}
         self.version = str(said["Version"])
         self.words = f"podman {self.version}" if "Podman Engine" in parts else f"docker {self.version}"
         self.architecture = str(said["Arch"])
 
-    @property
-    def url(self) -> str:
-        """Where it answers, for messages."""
-        return str(self.client.api.base_url).replace("http+docker://localhost", "its local socket")
+    @cached_property
+    def client(self) -> docker.DockerClient:
+        """Its SDK. What is asked by it raises ``faults.FAULTS``, which ``told`` puts into words."""
+        import docker
+        from docker.utils import kwargs_from_env
+
+        with _there(self.url):
+            return docker.DockerClient(
+                **kwargs_from_env(environment=self._environ),
+                version="auto",
+                timeout=_SECONDS,
+                use_ssh_client=self.url.startswith("ssh://"),
+            )
 
     @property
     def processors(self) -> int:
@@ -50,11 +62,24 @@ class Engine:
         lacking = [name for name, key in _LIMITS.items() if not self._info.get(key)]
         return f"no limits on {' and '.join(lacking)}" if lacking else "limits by cgroup"
 
+    def ask(self, path: str, filters: Mapping[str, list[str]] | None = None, **parameters: str) -> Any:
+        """What it answers to ``GET path``, of JSON. Raises ``FarmError``."""
+        parameters |= {"filters": json.dumps(filters)} if filters else {}
+        with told(f"answer {path}"):
+            return self._get(f"{path}?{urlencode(parameters)}")
+
+    def _get(self, path: str) -> Any:
+        if sockets.plain(self._environ):
+            return sockets.ask(self.url, path, _SECONDS)
+        api = self.client.api  # it knows the way there
+        answer = api.get(f"{api.base_url}{path}", timeout=_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
     @cached_property
     def _info(self) -> Mapping[str, Any]:
-        with told("tell about itself"):
-            found: Mapping[str, Any] = self.client.info()
-            return found
+        found: Mapping[str, Any] = self.ask("/info")
+        return found
 
 
 def find(environ: Mapping[str, str]) -> Engine | None:
@@ -64,8 +89,8 @@ def find(environ: Mapping[str, str]) -> Engine | None:
     Raises ``FarmError`` when the one that is named does not answer.
     """
     if environ.get("DOCKER_HOST"):
-        return _connect(environ)
-    for url in answering(environ):
+        return Engine(environ)
+    for url in sockets.answering(environ):
         with contextlib.suppress(FarmError):
             return connect(url)
     return None
@@ -73,34 +98,27 @@ def find(environ: Mapping[str, str]) -> Engine | None:
 
 def connect(url: str) -> Engine:
     """The engine at ``unix:///…``, ``tcp://…`` or ``ssh://…``; ``FarmError`` when it does not answer."""
-    return _connect({"DOCKER_HOST": url})
+    return Engine({"DOCKER_HOST": url})
+
+
+def told(what: str) -> AbstractContextManager[None]:
+    """Every fault of the engine or of the way to it becomes a ``FarmError``: the engine could not ``what``."""
+    return _worded(lambda fault: f"the container engine could not {what}: {fault}")
+
+
+def _there(url: str) -> AbstractContextManager[None]:
+    return _worded(
+        lambda fault: f"no container engine answers at {url}: {fault}; start it, or say another one by DOCKER_HOST"
+    )
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
-    """Every fault of the engine or of the way to it becomes a ``FarmError``: the engine could not ``what``."""
+def _worded(words: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
-    except FAULTS as error:
-        raise FarmError(f"the container engine could not {what}: {explained(error)}") from error
+    except Exception as error:
+        from buildfarm.adapters.container.faults import FAULTS, explained
 
-
-def explained(error: Exception) -> str:
-    """What the engine said, or why it could not be asked; one line."""
-    if isinstance(error, APIError):
-        return " ".join(str(error.explanation or error).split())
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _connect(environ: Mapping[str, str]) -> Engine:
-    url = environ["DOCKER_HOST"]
-    try:
-        settings = kwargs_from_env(environment=dict(environ))
-        client = docker.DockerClient(
-            **settings, version="auto", timeout=_SECONDS, use_ssh_client=url.startswith("ssh://")
-        )
-        return Engine(client)
-    except FAULTS as error:
-        raise FarmError(
-            f"no container engine answers at {url}: {explained(error)}; start it, or say another one by DOCKER_HOST"
-        ) from error
+        if not isinstance(error, FAULTS):
+            raise
+        raise FarmError(words(explained(error))) from error

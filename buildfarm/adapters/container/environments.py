@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from buildfarm.adapters.container.provision import TOOLCHAIN
 from buildfarm.model.image import Image, defined
 from buildfarm.model.job import Environment
+from buildfarm.model.services import served, variables
 from buildfarm.model.target import Target, manylinux
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}  # as engines call them -> as platform tags do
@@ -31,7 +33,7 @@ def container_environments(
     that brings it. ``floor`` is the glibc that zig builds for; an image's own, where that is lower. ``ceiling`` is the
     newest glibc that wheels may need, None for any.
     """
-    services = tuple(name for name, image in images.items() if image.server and name in present)
+    services = {name: served(name, images) for name in sorted(variables(images)) if name in present}
     made = (
         _environment(image, abi, images, floor)
         for image in images.values()
@@ -63,6 +65,7 @@ def _environment(image: Image, abi: str, images: Mapping[str, Image], floor: tup
             "definition": defined(image, images),
             "python": image.interpreters[abi],
             "compilers": " ".join(image.compilers),
+            "toolchain": TOOLCHAIN,
         },
         test_definition={
             "image": test.name,
@@ -74,6 +77,7 @@ def _environment(image: Image, abi: str, images: Mapping[str, Image], floor: tup
         image=image.name,
         test_image=image.test,
         native=image.platform,
+        unpinned=not (image.making or image.reference),
     )
 
 

@@ -13,6 +13,9 @@ from buildfarm.model.recipe import Limits
 USER = "1000:1000"
 """Who commands of sessions run as."""
 
+GRACE = 60
+"""Seconds after the wall time limit, in which a container ends even if nobody looks after it."""
+
 OURS = 8
 """Processes and threads of our own in a container, beside those that its limit allows."""
 

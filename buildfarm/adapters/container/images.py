@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from buildfarm.adapters.container import registry
+from buildfarm.adapters.container import inventory, registry
 from buildfarm.adapters.container.engine import Engine
 from buildfarm.adapters.container.environments import bring
 from buildfarm.adapters.container.exports import Exports
+from buildfarm.adapters.container.inventory import Held, familiar
 from buildfarm.adapters.container.labels import DEFINITION
 from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
@@ -34,17 +35,16 @@ class Images:
 
     def present(self, name: str) -> str | None:
         """The id to create containers from where the engine has just this definition of the image; else None."""
-        image = self.image(name)
-        if image.making is None:
-            return registry.on_engine(self.engine, image.reference) if image.reference else None
-        return registry.on_engine(self.engine, self.tag(name), {DEFINITION: self.definition(name)})
+        return self._found(self.image(name), inventory.images(self.engine))
 
-    def reachable(self, name: str) -> bool:
-        """Whether ``obtain`` can be expected to succeed; a registry is not asked."""
-        image = self.image(name)
-        if image.making is None:
-            return bool(image.reference)
-        return self.exported(name) is not None or self.present(name) is not None
+    def reachable(self) -> frozenset[str]:
+        """Those that ``obtain`` can be expected to bring, by name; a registry is not asked."""
+        held = inventory.images(self.engine)
+        return frozenset(
+            image.name
+            for image in self.images.values()
+            if image.reference or (image.making and (self._found(image, held) or self.exported(image.name)))
+        )
 
     def exported(self, name: str) -> Artifact | None:
         """The file of the store that is just this definition of an image made here."""
@@ -88,6 +88,12 @@ class Images:
             advice = f"did you mean {near[0]!r}?" if near else "`buildfarm image list` names those that are"
             raise FarmError(f"there is no image {name!r}; {advice}")
         return self.images[name]
+
+    def _found(self, image: Image, held: Mapping[str, Held]) -> str | None:
+        found = held.get(self.tag(image.name) if image.making else familiar(image.reference))
+        if found is None or (image.making and found.labels.get(DEFINITION) != self.definition(image.name)):
+            return None
+        return found.id
 
     def _say(self, message: str) -> None:
         self.report(Progress(job="", step="image", message=message))

@@ -24,7 +24,8 @@ LAYER = "buildfarm.layer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Of one thing. ``kind``: session, service, layer or making; ``farm`` names the home; ``session`` the session.
+    """Of one thing. ``kind``: session, service, layer or making; ``farm`` is the identity of the home; ``session``
+    names the session.
 
     ``pid`` and ``started`` name the process of the machine ``host`` that made it. What is empty is not written.
     """

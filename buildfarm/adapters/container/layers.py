@@ -7,7 +7,7 @@ import re
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,12 @@ from docker.errors import APIError, ImageNotFound
 from docker.models.images import Image
 
 from buildfarm.adapters.container import labels
-from buildfarm.adapters.container.committed import Work, commit, worked
+from buildfarm.adapters.container.committed import Work, commit, never, worked
 from buildfarm.adapters.container.engine import Engine, told
 from buildfarm.adapters.container.network import Network
 from buildfarm.adapters.locked import locked
+from buildfarm.model.errors import Stopped
+from buildfarm.model.session import Stop
 from buildfarm.ports import Progress, Report
 
 REPOSITORY = "buildfarm/layer"
@@ -67,28 +69,30 @@ class Layers:
     most: int = MOST
     spared: timedelta = _YOUNG
 
-    def made(self, key: str, how: Callable[[], Making]) -> str:
+    def made(self, key: str, how: Callable[[], Making], stop: Stop = never) -> str:
         """The id of the image with that key (64 hex digits), which is made where it is absent, and counts as used now.
 
         In one home only one makes it; of two homes that race either result stays. Raises ``committed.Failed`` when the
-        script fails, ``FarmError`` when the engine does.
+        script fails, ``FarmError`` when the engine does, ``Stopped`` when ``stop`` says so before it is there.
         """
         if found := self._use(key):
             return found
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / f"{key[:32]}.lock", lambda: self._say("waiting for the same layer …")):
+        with locked(self.folder / f"{key[:32]}.lock", lambda: self._say("waiting for the same layer …"), stop):
             if found := self._use(key):
                 return found
             making, began = how(), time.monotonic()
+            if stop():
+                raise Stopped(making.what)
             self._say(f"{making.what} (once) …")
-            made = self._make(key, making)
+            made = self._make(key, making, stop)
             self._say(f"{making.what}: done in {time.monotonic() - began:.1f} s")
         self.collect()
         return made
 
     def collect(self) -> tuple[str, ...]:
         """Remove layers that no container uses: those of no use for 30 days, and beyond ``most`` the ones used longest
-        ago. Answers their tags.
+        ago. Answers their tags; and the ids of those that lost theirs, to another home that made the same, an hour ago.
         """
         now = datetime.now(UTC)
         with told("list its layers"):
@@ -101,9 +105,15 @@ class Layers:
             for tag in image.tags
             if tag.startswith(f"{self.repository}:")
         ]
-        return tuple(tag for tag in leaving if self._remove(tag))
+        return tuple(each for each in (*leaving, *self._lost(now)) if self._remove(each))
 
-    def _make(self, key: str, making: Making) -> str:
+    def _lost(self, now: datetime) -> Iterator[str]:
+        """The ids of layers without a tag; stages of images have the same kind."""
+        with told("list its layers"):
+            found = self.engine.client.images.list(filters={"dangling": True, "label": f"{labels.KIND}=layer"})
+        return (str(image.id) for image in found if now - _used(image) > self.spared)
+
+    def _make(self, key: str, making: Making, stop: Stop) -> str:
         script, network = making.script, making.network
         with tempfile.TemporaryFile(dir=self.folder) as file, (self.folder / f"{key[:32]}.log").open("wb") as log:
             with tarfile.open(fileobj=file, mode="w") as archive:
@@ -118,6 +128,7 @@ class Layers:
                 what=making.what,
                 network="bridge" if network else "none",
                 scratch=making.scratch,
+                stop=stop,
             )
 
             def heard(chunk: bytes) -> None:
@@ -128,11 +139,11 @@ class Layers:
                 ours = labels.Labels(farm=self.farm, kind="layer", layer=key)
                 return commit(self.engine, container, making.base, ours.written, f"{self.repository}:{key[:32]}")
 
-    def _remove(self, tag: str) -> bool:
-        """False where a container uses it, or somebody else was quicker."""
-        with told(f"remove {tag}"):
+    def _remove(self, layer: str) -> bool:
+        """False where a container uses it, another is made of it, or somebody else was quicker."""
+        with told(f"remove {layer}"):
             try:
-                self.engine.client.images.remove(tag)
+                self.engine.client.images.remove(layer)
             except ImageNotFound:
                 return False
             except APIError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from buildfarm.model.session import SessionSpec
+from buildfarm.model.session import SessionSpec, Stop
 from buildfarm.model.system import SeenPackage
 
 
@@ -32,8 +32,13 @@ class Provision:
     caches: Mapping[str, str] = field(default_factory=dict)
 
 
-Provide = Callable[[SessionSpec], AbstractContextManager[Provision]]
-"""Gives a session what its environment and purpose ask for, as an image that stays until the context ends."""
+Provide = Callable[[SessionSpec, Stop], AbstractContextManager[Provision]]
+"""Gives a session what its environment and purpose ask for, as an image that stays until the context ends; raises
+``Stopped`` when it has to be made and the other says so.
+"""
+
+TOOLCHAIN = "2"
+"""Raised when what is given makes other bytes of the same source: flags, variables, the layout of our tools."""
 
 ROOT = "/buildfarm/b"
 """The root of every session, at which commands see it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from docker.errors import ImageNotFound
-
+from buildfarm.adapters.container import inventory
 from buildfarm.adapters.container.engine import Engine, told
+from buildfarm.model.errors import FarmError
 
 
 def digest_of(engine: Engine, tag: str) -> str:
@@ -18,16 +18,20 @@ def digest_of(engine: Engine, tag: str) -> str:
 
 def on_engine(engine: Engine, reference: str, labels: Mapping[str, str] | None = None) -> str | None:
     """The id of the image by that reference where the engine has it, with those labels."""
-    with told(f"look for {reference}"):
-        try:
-            image = engine.client.images.get(reference)
-        except ImageNotFound:
-            return None
-    return str(image.id) if (labels or {}).items() <= image.labels.items() else None
+    held = inventory.images(engine).get(inventory.familiar(reference))
+    return held.id if held and (labels or {}).items() <= held.labels.items() else None
 
 
 def pull(engine: Engine, reference: str) -> str:
     """Fetch ``REPOSITORY@sha256:…``; the id to create containers from. Raises ``FarmError``."""
     repository, _, digest = reference.partition("@")
     with told(f"fetch {reference}"):
-        return str(engine.client.images.pull(repository, tag=digest).id)
+        heard(f"fetch {reference}", engine.client.api.pull(repository, tag=digest, stream=True, decode=True))
+        return str(engine.client.images.get(reference).id)
+
+
+def heard(what: str, said: Iterable[Mapping[str, object]]) -> None:
+    """Hear an engine to its end, which answers well before it knows; what went wrong then is a ``FarmError``."""
+    for each in said:
+        if error := each.get("error"):
+            raise FarmError(f"the container engine could not {what}: {error}")

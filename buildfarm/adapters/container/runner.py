@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from buildfarm.adapters.container.engine import Engine, told
-from buildfarm.adapters.container.hardening import hardened
+from buildfarm.adapters.container.hardening import GRACE, hardened
 from buildfarm.adapters.container.inside import program
 from buildfarm.adapters.container.labels import Labels, ours
 from buildfarm.adapters.container.provision import Provide, Provision
@@ -22,8 +22,7 @@ from buildfarm.model.recipe import Limits
 from buildfarm.model.session import SessionSpec, Sink, Stop
 from buildfarm.ports import Session, Store
 
-_GRACE = 60  # seconds after the wall time limit, in which a container ends even if nobody looks after it
-_WARDEN = program("warden")
+_WARDEN = program("dumpable", "warden")
 
 
 class ContainerRunner:
@@ -46,7 +45,7 @@ class ContainerRunner:
     def open(self, spec: SessionSpec, sink: Sink, stop: Stop) -> Iterator[Session]:
         """See ``ports.Runner``. When the engine is lost meanwhile, what it still has is left to a sweep."""
         labels = ours(self._farm, "session", owner=spec.owner, attempt=spec.attempt, session=secrets.token_hex(8))
-        with self._provide(spec) as given, self._processors.take(spec.limits.cpus) as processors:
+        with self._provide(spec, stop) as given, self._processors.take(spec.limits.cpus) as processors:
             try:
                 inside = self._start(spec.limits, given, labels)
                 place = Place(
@@ -77,7 +76,7 @@ class ContainerRunner:
             volume = client.volumes.create(labels=labels.written)
             container = client.containers.create(
                 given.image,
-                entrypoint=[given.interpreter, "-I", "-S", "-c", _WARDEN, str(limits.wall + _GRACE)],
+                entrypoint=[given.interpreter, "-I", "-S", "-c", _WARDEN, str(limits.wall + GRACE)],
                 working_dir="/",
                 hostname="buildfarm",
                 volumes={volume.name: {"bind": VOLUME, "mode": "rw"}},

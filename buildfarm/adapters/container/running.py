@@ -15,7 +15,7 @@ from buildfarm.adapters.container.engine import Engine
 from buildfarm.adapters.container.inside import program
 from buildfarm.adapters.container.stream import Stream
 
-SHIM = program("output", "watch", "shim")
+SHIM = program("dumpable", "output", "watch", "shim")
 """The program that runs a command in a container: ``inside/shim.py``."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,17 +14,19 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from buildfarm.adapters.container.engine import Engine, told
-from buildfarm.adapters.container.hardening import hardened
+from buildfarm.adapters.container.hardening import GRACE, hardened
 from buildfarm.adapters.container.images import Images
 from buildfarm.adapters.container.labels import Labels
 from buildfarm.adapters.container.stream import Stream
 from buildfarm.model.errors import StepFailed, Stopped
 from buildfarm.model.outcome import Step
 from buildfarm.model.recipe import Limits, Service
+from buildfarm.model.services import refusals, variables
 from buildfarm.model.session import Endpoint, Fallen, Sink, Stop
-from buildfarm.steps.services import ASK, Serving, ended, named, refusals, said, servings, too_late, unready
+from buildfarm.steps.services import ASK, Serving, ended, named, said, servings, too_late, unready
 
 _LOOK_EVERY = 0.05  # seconds between two looks at whether a server is ready
+_MOMENT = 0.3  # seconds: whoever lost a connection may hear of it before the engine knows that the server ended
 _ANSWER_SECONDS = 10
 _TAIL_LINES = 40
 
@@ -55,7 +58,7 @@ class Services:
         its time, or is declared wrongly; ``Stopped`` when told to; ``FarmError`` when the engine fails or lacks an
         image.
         """
-        for reason in refusals(wanted, self._images.images):
+        for reason in refusals(wanted, variables(self._images.images)):
             raise StepFailed(Step.TEST, reason)
         running = Running()
         try:
@@ -76,9 +79,10 @@ class Services:
         )
         in_memory = f"rw,exec,nosuid,nodev,mode=1777,size={limits.memory}"  # a database is larger than /tmp
         arguments["tmpfs"] |= dict.fromkeys(server.scratch, in_memory)
+        own_end = ("timeout", "-s", "KILL", str(math.ceil(limits.wall) + GRACE))  # whoever would end it may be dead
         return self._engine.client.containers.create(
             self._images.obtain(serving.image),
-            entrypoint=["/bin/sh", "-e", "-c", server.start],
+            entrypoint=[*own_end, "/bin/sh", "-e", "-c", server.start],
             environment=serving.variables(server.scratch[0]),
             labels=replace(beside.labels, kind="service").written,
             init=True,
@@ -99,8 +103,18 @@ class Running:
 
     def fallen(self) -> tuple[Fallen, ...]:
         """Those that run no more, with the ends of their logs; raises ``FarmError`` when the engine cannot be asked."""
+        deadline = time.monotonic() + _MOMENT
         with told("say whether a service still runs"):
-            return tuple(found for each in self._all if (found := each.fallen()))
+            while True:
+                found = tuple(fallen for each in self._all if (fallen := each.fallen()))
+                if found or not self._all or time.monotonic() > deadline:
+                    return found
+                time.sleep(_LOOK_EVERY)
+
+    def logs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each said last, by the service's name; raises ``FarmError`` when the engine cannot be asked."""
+        with told("read the log of a service"):
+            return {each.serving.name: each.tail() for each in self._all}
 
     def stop(self) -> None:
         """End and remove them at once; again does nothing. Raises ``FarmError`` when the engine does not do so."""
@@ -175,6 +189,13 @@ class Contained:
                 answer += piece[1]
         return self._told(too_late(self.serving, answer.decode(errors="replace")))
 
+    def tail(self) -> tuple[str, ...]:
+        """The last lines that it said; none when it was removed."""
+        try:
+            return tuple(self.container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines())
+        except NotFound:
+            return ()
+
     @property
     def _said_last(self) -> str:
         return f"{self.serving.server.scratch[0]}/.ready"
@@ -184,5 +205,4 @@ class Contained:
         return self.engine.client.api
 
     def _told(self, message: str) -> Fallen:
-        lines = self.container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
-        return Fallen(service=self.serving.name, message=message, tail=tuple(lines))
+        return Fallen(service=self.serving.name, message=message, tail=self.tail())

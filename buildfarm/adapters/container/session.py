@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 from buildfarm.adapters.container import command as commands
 from buildfarm.adapters.container import terminal
 from buildfarm.adapters.container.command import RECORDS
-from buildfarm.adapters.container.fetch import TooMuch, fetched
+from buildfarm.adapters.container.fetch import Nameless, TooMuch, fetched
 from buildfarm.adapters.container.parcel import Parcel
 from buildfarm.adapters.container.provision import ROOT, Provision
 from buildfarm.adapters.container.running import Inside
 from buildfarm.adapters.container.services import Running
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
-from buildfarm.model.outcome import Reason, Step
+from buildfarm.model.outcome import Step
 from buildfarm.model.session import (
     Archive,
     Command,
@@ -29,15 +29,14 @@ from buildfarm.model.session import (
     Excess,
     Fallen,
     Layout,
-    Purpose,
     SessionSpec,
     Sink,
     Stop,
 )
-from buildfarm.model.size import size
 from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
+from buildfarm.steps.taken import too_much, unnameable
 
 VOLUME = str(PurePosixPath(ROOT).parent)
 """Where the session's volume is mounted. Its root belongs to root, whatever is put into it."""
@@ -119,6 +118,10 @@ class ContainerSession:
         """See ``ports.Session``."""
         return self._place.beside.fallen()
 
+    def service_logs(self) -> Mapping[str, tuple[str, ...]]:
+        """See ``ports.Session``."""
+        return self._place.beside.logs()
+
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. It is there from the next command on, or take; they raise ``FarmError`` when a command
         has left a link or a file where a folder should be.
@@ -149,7 +152,7 @@ class ContainerSession:
             raise FarmError(f"could not {command.what}: {error}") from error
         self._written += ending.written
         self._cpu += ending.cpu
-        self._ooms = ending.ooms
+        self._ooms = max(self._ooms, ending.ooms)
         done = Completed(
             command=command,
             ended=ending.ended,
@@ -170,17 +173,15 @@ class ContainerSession:
         return terminal.converse(self._place.inside, order)
 
     def take(self, pattern: str) -> tuple[Artifact, ...]:
-        """See ``ports.Session``. More than the disk limit is the package's failure: a file can be larger than what it
-        has on the disk.
-        """
+        """See ``ports.Session``. More than the disk limit is the package's failure."""
         parts, most = self._parts(pattern), self._spec.limits.disk
         self._send()
         try:
             return fetched(self._place.inside, ROOT, parts, most, self._store)
         except TooMuch as error:
-            step = Step.BUILD if self._spec.purpose is Purpose.BUILD else Step.TEST
-            message = f"{pattern} is {size(error.size)}, more than the session may have on the disk: {size(most)}"
-            raise StepFailed(step, Reason(code="disk", message=message)) from None
+            raise too_much(self._spec.purpose, pattern, error.size, most) from None
+        except Nameless as error:
+            raise unnameable(self._spec.purpose, error.name) from None
 
     def close(self) -> None:
         """What was put and never sent is thrown away."""
@@ -195,8 +196,9 @@ class ContainerSession:
             argv=command.argv,
             env=self._variables(command),
             cwd=command.cwd,
-            root=ROOT,
+            volume=VOLUME,
             name=secrets.token_hex(8),
+            secret=secrets.token_hex(16),
             caches=self._caches,
             processors=self._place.processors,
         )

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from buildfarm.adapters.container.engine import FAULTS, Engine
+from buildfarm.adapters.container.engine import Engine
+from buildfarm.adapters.container.faults import FAULTS
 
 OUT, ERR = 1, 2
 """The streams that a program writes to."""
@@ -30,7 +31,7 @@ class Stream:
     """
 
     def __init__(self, engine: Engine, container: str, argv: tuple[str, ...]) -> None:
-        """Start it. Raises what the client raises (``engine.FAULTS``)."""
+        """Start it. Raises what the client raises (``faults.FAULTS``)."""
         api = engine.client.api
         self._api = api
         self._id = api.exec_create(container, list(argv), stdin=True, workdir="/")["Id"]

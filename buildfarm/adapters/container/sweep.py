@@ -10,6 +10,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from buildfarm.adapters.container.engine import Engine, told
+from buildfarm.adapters.container.inside.warden import DEADLINE
 from buildfarm.adapters.container.labels import SESSION, Labels, host, since
 from buildfarm.model.errors import FarmError
 
@@ -32,7 +33,8 @@ def close(engine: Engine, session: str) -> None:
 def sweep(engine: Engine, farm: str, live: frozenset[str]) -> tuple[str, ...]:
     """Remove what sessions of owners not in ``live`` left, of this farm on this machine; answers their attempts.
 
-    What a process made that still runs is left alone: its owner came after ``live`` was asked.
+    What a process made that still runs is left alone: its owner came after ``live`` was asked. A session that ended by
+    its own deadline goes whichever machine it came from, for that may never come back.
     """
     filters = Labels(farm=farm, kind="", host=host()).filters
     with told("list what is left of sessions"):
@@ -41,7 +43,12 @@ def sweep(engine: Engine, farm: str, live: frozenset[str]) -> tuple[str, ...]:
         for container in making:
             _done(partial(api.remove_container, container, v=True, force=True))
         of_sessions = [*_containers(engine, filters), *_volumes(engine, filters), *api.networks(filters=filters)]
+        everywhere = Labels(farm=farm, kind="session").filters
+        expired = [
+            Labels.read(each["Labels"]) for each in _containers(engine, {**everywhere, "exited": [str(DEADLINE)]})
+        ]
     left = [Labels.read(each["Labels"]) for each in of_sessions if _abandoned(each, live, "session", "service")]
+    left += [each for each in expired if each.owner not in live]
     for session in sorted({each.session for each in left}):
         close(engine, session)
     return tuple(sorted({each.attempt for each in left}))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from buildfarm.adapters.container.committed import Failed
+from buildfarm.adapters.container.committed import Failed, never
 from buildfarm.adapters.container.engine import told
 from buildfarm.adapters.container.labels import ours
 from buildfarm.adapters.container.layers import Layers, Making, add
@@ -22,6 +22,7 @@ from buildfarm.model.canonical import digest, from_plain, to_plain
 from buildfarm.model.errors import FarmError, StepFailed
 from buildfarm.model.image import Image
 from buildfarm.model.outcome import Reason, Step
+from buildfarm.model.session import Stop
 from buildfarm.model.system import SeenPackage, SystemPackage
 from buildfarm.model.wheel import Artifact
 
@@ -60,7 +61,7 @@ class SystemPackages:
     network: Network
     refused: dict[str, tuple[Reason, float]] = field(default_factory=dict)
 
-    def on(self, tools: Layer, image: Image, names: Iterable[str], generation: int = 1) -> Layer:
+    def on(self, tools: Layer, image: Image, names: Iterable[str], generation: int = 1, stop: Stop = never) -> Layer:
         """The layer ``tools`` of an image with these packages; with none of them it only says what is there.
 
         Raises ``StepFailed`` (code ``packages``) in the manager's words for names that it does not know; ``FarmError``
@@ -73,7 +74,7 @@ class SystemPackages:
         if reason and time.monotonic() < until:
             raise StepFailed(Step.BUILD, reason)
         try:
-            return Layer(key=key, image=self.layers.made(key, lambda: self._making(tools, image, wanted)))
+            return Layer(key=key, image=self.layers.made(key, lambda: self._making(tools, image, wanted), stop))
         except Failed as failed:
             refusal = _refusal(image, failed)
             if refusal is None:
@@ -83,7 +84,7 @@ class SystemPackages:
 
     def seen(self, layer: Layer) -> tuple[SeenPackage, ...]:
         """The packages of the layer, and of the image below it, that own shared libraries; by name."""
-        kept = self.layers.folder / f"{layer.key[:32]}.packages.json"
+        kept = self.layers.folder / f"{layer.image.removeprefix('sha256:')}.packages.json"
         if kept.exists():
             return from_plain(tuple[SeenPackage, ...], json.loads(kept.read_text(encoding="utf-8")))
         packages = tuple(_package(each) for each in json.loads(self._read(layer.image)))

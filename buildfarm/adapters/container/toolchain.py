@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from buildfarm.adapters.container import tools
+from buildfarm.adapters.container.committed import never
 from buildfarm.adapters.container.images import Images
 from buildfarm.adapters.container.provision import ROOT, Provision
 from buildfarm.adapters.container.system import SystemPackages
@@ -15,7 +16,7 @@ from buildfarm.adapters.container.zig_runtime import CACHE, ZigRuntime
 from buildfarm.adapters.host import zig
 from buildfarm.model.errors import FarmError
 from buildfarm.model.image import Image, defined
-from buildfarm.model.session import Purpose, SessionSpec
+from buildfarm.model.session import Purpose, SessionSpec, Stop
 
 _CACHE = "cache/zig"  # of a session, below its root
 _PLAIN = {"CFLAGS": "-g0", "CXXFLAGS": "-g0", "FFLAGS": "-g0"}  # debug data names folders; CPython's own flags say -g
@@ -31,29 +32,30 @@ class ContainerToolchain:
     system: SystemPackages
 
     @contextmanager
-    def provide(self, spec: SessionSpec) -> Iterator[Provision]:
+    def provide(self, spec: SessionSpec, stop: Stop) -> Iterator[Provision]:
         """What a session sees: a ``Provide``.
 
         Raises ``FarmError`` when a layer cannot be made or the images are not those that the job was planned for,
-        ``StepFailed`` (code ``packages``) when the image's package manager refuses what the recipe names.
+        ``StepFailed`` (code ``packages``) when the image's package manager refuses what the recipe names, ``Stopped``
+        when ``stop`` says so while a layer is made.
         """
         if spec.purpose is Purpose.TEST:
-            yield self._test(spec)
+            yield self._test(spec, stop)
         elif spec.system or spec.compiler == "system":
-            yield self._native(spec)
+            yield self._native(spec, stop)
         else:
-            yield self._zig(spec)
+            yield self._zig(spec, stop)
 
     def warm(self, specs: Iterable[SessionSpec]) -> None:
         """Make the layers of these sessions, before they ask."""
         for spec in specs:
-            with self.provide(spec):
+            with self.provide(spec, never):
                 pass
 
-    def _test(self, spec: SessionSpec) -> Provision:
+    def _test(self, spec: SessionSpec, stop: Stop) -> Provision:
         environment = spec.environment
         image, built_in = self._image(environment.test_image), self._image(environment.image)
-        layer = self.tools.for_tests(image, self._definition(image), built_in.platform, self._base(image))
+        layer = self.tools.for_tests(image, self._definition(image), built_in.platform, self._base(image), stop)
         return Provision(
             image=layer.image,
             python=_python(image, spec),
@@ -61,10 +63,10 @@ class ContainerToolchain:
             tools={"uv": (tools.UV,)},
         )
 
-    def _native(self, spec: SessionSpec) -> Provision:
+    def _native(self, spec: SessionSpec, stop: Stop) -> Provision:
         """With the image's own compiler, and system packages installed in it."""
-        image, ours = self._ours(spec)
-        layer = self.system.on(ours, image, spec.system)
+        image, ours = self._ours(spec, stop)
+        layer = self.system.on(ours, image, spec.system, spec.generation, stop)
         return Provision(
             image=layer.image,
             python=_python(image, spec),
@@ -75,11 +77,11 @@ class ContainerToolchain:
             packages=self.system.seen(layer),
         )
 
-    def _zig(self, spec: SessionSpec) -> Provision:
+    def _zig(self, spec: SessionSpec, stop: Stop) -> Provision:
         """With zig, for which the image's own headers and libraries are not there."""
-        image, ours = self._ours(spec)
+        image, ours = self._ours(spec, stop)
         target = spec.environment.target
-        layer = self.zig.on(ours, image, target, "c++" if spec.cxx else "c")
+        layer = self.zig.on(ours, image, target, "c++" if spec.cxx else "c", stop)
         return Provision(
             image=layer.image,
             python=_python(image, spec),
@@ -96,9 +98,9 @@ class ContainerToolchain:
             caches={CACHE: _CACHE},
         )
 
-    def _ours(self, spec: SessionSpec) -> tuple[Image, Layer]:
+    def _ours(self, spec: SessionSpec, stop: Stop) -> tuple[Image, Layer]:
         image = self._image(spec.environment.image)
-        return image, self.tools.for_builds(image, self._definition(image), self._base(image))
+        return image, self.tools.for_builds(image, self._definition(image), self._base(image), stop)
 
     def _image(self, name: str) -> Image:
         try:

@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildfarm.adapters.container.layers import Layers, Making, add, add_tree
+from buildfarm.adapters.container.committed import never
+from buildfarm.adapters.container.layers import Fill, Layers, Making, add, add_tree
+from buildfarm.adapters.container.provision import TOOLCHAIN
 from buildfarm.adapters.host import process, zigcc
 from buildfarm.adapters.host.tools import COMPILE, PINS, PROGRAMS, stubs
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError
 from buildfarm.model.image import Image
+from buildfarm.model.session import Stop
 
 ROOT = "/opt/buildfarm"
 """Where everything of ours is in an image."""
@@ -28,7 +31,6 @@ ON_PATH = f"{ROOT}/programs"
 COMPILERS = f"{ROOT}/compilers"
 EMPTY = f"{ROOT}/empty"
 
-_LAYOUT = "2"  # raised when a layer is made in another way
 # Half of all bytes: headers of other systems, which zig has for whoever builds for them.
 _LEFT = re.compile(r".*/ziglang/lib/libc/(?:mingw|wasi|darwin|\w+bsd|include/(?!.*linux|generic-(?:glibc|musl))[^/]+)")
 _MODULES = "auditwheel elftools packaging wheel"
@@ -59,14 +61,14 @@ class Tools:
     version: str
     environ: Mapping[str, str]
 
-    def for_builds(self, image: Image, definition: str, base: Callable[[], str]) -> Layer:
+    def for_builds(self, image: Image, definition: str, base: Callable[[], str], stop: Stop = never) -> Layer:
         """All of them on the image of that definition; ``base`` gives its id where the layer has to be made.
 
         Raises ``FarmError`` with uv's own words.
         """
         source = Path(zigcc.__file__).read_text(encoding="utf-8")
         pins = f"{PINS}\n{self._uv}\n"
-        key = digest(["tools", _LAYOUT, definition, pins, source, image.python, image.platform])
+        key = digest(["tools", TOOLCHAIN, definition, pins, source, image.python, image.platform])
 
         def fill(archive: tarfile.TarFile) -> None:
             self._fetch(pins, image.platform, archive)
@@ -82,25 +84,25 @@ class Tools:
             {image.python} -IS -m compileall -q --invalidation-mode unchecked-hash {_MODULES}
             {image.python} -IS -c {shlex.quote(COMPILE)} {ROOT}/zigcc.py {ROOT}/zigcc.pyc
         """
-        return self._made(key, f"put the tool-chain into {image.name}", base, script, fill)
+        return self._made(key, f"put the tool-chain into {image.name}", base, script, fill, stop)
 
-    def for_tests(self, image: Image, definition: str, platform: str, base: Callable[[], str]) -> Layer:
+    def for_tests(
+        self, image: Image, definition: str, platform: str, base: Callable[[], str], stop: Stop = never
+    ) -> Layer:
         """uv, and nothing else, on the image that tests run in."""
-        key = digest(["uv", _LAYOUT, definition, self._uv, platform])
+        key = digest(["uv", TOOLCHAIN, definition, self._uv, platform])
 
         def fill(archive: tarfile.TarFile) -> None:
             self._fetch(self._uv, platform, archive)
 
-        return self._made(key, f"put uv into {image.name}", base, f"{UV} --version", fill)
+        return self._made(key, f"put uv into {image.name}", base, f"{UV} --version", fill, stop)
 
     @property
     def _uv(self) -> str:
         return f"uv=={self.version}"
 
-    def _made(
-        self, key: str, what: str, base: Callable[[], str], script: str, fill: Callable[[tarfile.TarFile], None]
-    ) -> Layer:
-        made = self.layers.made(key, lambda: Making(base=base(), what=what, script=script, fill=fill))
+    def _made(self, key: str, what: str, base: Callable[[], str], script: str, fill: Fill, stop: Stop) -> Layer:
+        made = self.layers.made(key, lambda: Making(base=base(), what=what, script=script, fill=fill), stop)
         return Layer(key=key, image=made)
 
     def _fetch(self, pins: str, platform: str, archive: tarfile.TarFile) -> None:

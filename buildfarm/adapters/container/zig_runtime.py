@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildfarm.adapters.container.committed import never
 from buildfarm.adapters.container.layers import Layers, Making, add
 from buildfarm.adapters.container.tools import COMPILERS, ROOT, ZIG, Layer
 from buildfarm.adapters.host import zig
 from buildfarm.model.canonical import digest
 from buildfarm.model.image import Image
+from buildfarm.model.session import Stop
 from buildfarm.model.target import Target
 
 CACHE = f"{ROOT}/zig"
@@ -29,9 +31,9 @@ class ZigRuntime:
 
     layers: Layers
 
-    def on(self, tools: Layer, image: Image, target: Target, language: str) -> Layer:
+    def on(self, tools: Layer, image: Image, target: Target, language: str, stop: Stop = never) -> Layer:
         """The layer ``tools`` of an image with the runtime for ``c``, or for ``c++`` and C."""
-        below = tools if language == "c" else self.on(tools, image, target, "c")
+        below = tools if language == "c" else self.on(tools, image, target, "c", stop)
         name = zig.target_name(target)
         _, extension, effort = zig.LANGUAGES[language]
         key = digest(["zig", _LAYOUT, below.key, name, language])
@@ -41,7 +43,7 @@ class ZigRuntime:
             script=_script(name, language),
             fill=lambda archive: add(archive, f"{_PROBES}/probe{extension}", zig.PROBE.encode()),
         )
-        return Layer(key=key, image=self.layers.made(key, lambda: making))
+        return Layer(key=key, image=self.layers.made(key, lambda: making, stop))
 
 
 def _script(target: str, language: str) -> str:

@@ -16,12 +16,14 @@ from buildfarm.adapters.host import bubblewrap, process
 from buildfarm.adapters.host.cgroup import Group, Held
 from buildfarm.adapters.host.loopback import ENTER
 from buildfarm.adapters.host.sweep import MARK, SERVERS
+from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError, StepFailed, Stopped
 from buildfarm.model.image import Image
 from buildfarm.model.outcome import Step
 from buildfarm.model.recipe import Limits
+from buildfarm.model.services import refusals, variables
 from buildfarm.model.session import Ended, Endpoint, Fallen, SessionSpec, Sink, Stop
-from buildfarm.steps.services import ASK, Serving, ended, named, refusals, said, servings, too_late, unready
+from buildfarm.steps.services import ASK, Serving, ended, named, said, servings, too_late, unready
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ELSEWHERE = ("usr/lib/*/bin", "usr/lib/*/*/bin")
@@ -29,18 +31,24 @@ _MOMENT = 0.3  # seconds: whoever lost a connection may hear of it before we kno
 _TAIL_LINES = 40
 
 
-def offered(images: Mapping[str, Image], system: Path = Path("/")) -> tuple[str, ...]:
+def offered(images: Mapping[str, Image], system: Path = Path("/")) -> Mapping[str, str]:
     """The images of services all of whose programs this machine has, and the one that joins tests to their network, by
-    name; ``system`` is its root folder.
+    name, each with a digest of how it serves and of those programs; ``system`` is its root folder.
+
+    Where a program is and how large stands for its version: to ask all of them would hold up every command.
     """
     folders = [system / each.lstrip("/") for each in _PATH.split(":")]
     folders += [folder for each in _ELSEWHERE for folder in system.glob(each)]
 
-    def here(program: str) -> bool:
-        return any((folder / program).is_file() for folder in folders)
+    def here(program: str) -> tuple[str, int] | None:
+        found = next((path for folder in folders if (path := folder / program).is_file()), None)
+        return (str(found.resolve().relative_to(system.resolve())), found.stat().st_size) if found else None
 
-    serving = ((name, image.server.programs) for name, image in images.items() if image.server)
-    return tuple(sorted(name for name, programs in serving if programs and all(map(here, (ENTER, *programs)))))
+    if not here(ENTER):
+        return {}
+    serving = {name: image.server for name, image in images.items() if image.server and image.server.programs}
+    programs = {name: [here(each) for each in server.programs] for name, server in sorted(serving.items())}
+    return {name: digest([serving[name], found]) for name, found in programs.items() if all(found)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +79,12 @@ class Servers:
 
     def fallen(self) -> tuple[Fallen, ...]:
         """Those that run no more, with the ends of their logs."""
-        return tuple(found for each in self.servers if (found := each.fallen()))
+        deadline = time.monotonic() + _MOMENT
+        return tuple(found for each in self.servers if (found := each.fallen(deadline - time.monotonic())))
+
+    def logs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each said last, by the service's name."""
+        return {each.serving.name: each.tail for each in self.servers}
 
 
 @contextmanager
@@ -81,7 +94,7 @@ def beside(ground: Ground, spec: SessionSpec, images: Mapping[str, Image], sink:
     Raises ``StepFailed`` (code ``service``, at test) when one ends, is not ready in its time, or is declared wrongly:
     then its log goes to ``sink``; ``Stopped`` when told to.
     """
-    for reason in refusals(spec.services, images):
+    for reason in refusals(spec.services, variables(images)):
         raise StepFailed(Step.TEST, reason)
     servers = tuple(Server(each, ground, spec.limits) for each in servings(spec.services, images))
     try:
@@ -139,10 +152,15 @@ class Server:
         answer = self._answers.read_text(encoding="utf-8", errors="replace") if self._answers.is_file() else ""
         return self.fallen() or self._told(too_late(self.serving, answer))
 
-    def fallen(self) -> Fallen | None:
-        """How it ended; None while it runs."""
-        self._thread.join(_MOMENT)
+    def fallen(self, moment: float = _MOMENT) -> Fallen | None:
+        """How it ended; None while it runs, and for a moment more (seconds)."""
+        self._thread.join(max(0.0, moment))
         return None if self._thread.is_alive() else self._told(self._end)
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines that it said."""
+        return self._log.tail()[-_TAIL_LINES:]
 
     def stop(self) -> None:
         """Tell it to end at once."""
@@ -192,7 +210,7 @@ class Server:
         self._log.take(chunk)
 
     def _told(self, message: str) -> Fallen:
-        return Fallen(service=self.serving.name, message=message, tail=self._log.tail()[-_TAIL_LINES:])
+        return Fallen(service=self.serving.name, message=message, tail=self.tail)
 
 
 def _worded(serving: Serving, ending: process.Ending) -> str:

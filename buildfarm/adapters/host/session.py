@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from buildfarm.model.system import SeenPackage
 from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
 from buildfarm.steps.archive import unpacked
+from buildfarm.steps.taken import unnameable
 
 _FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home", "tmp")
 
@@ -121,6 +123,10 @@ class HostSession:
         """See ``ports.Session``."""
         return self._place.servers.fallen()
 
+    def service_logs(self) -> Mapping[str, tuple[str, ...]]:
+        """See ``ports.Session``."""
+        return self._place.servers.logs()
+
     def put(self, at: str, content: Content) -> None:
         """See ``ports.Session``. Files are dated as their archive says, all others at the session's epoch."""
         parts = self._parts(at)
@@ -173,7 +179,14 @@ class HostSession:
     def take(self, pattern: str) -> tuple[Artifact, ...]:
         """See ``ports.Session``."""
         matching = self._folder.matching(self._parts(pattern))
-        return tuple(sorted(self._store.put(name, content) for name, content in matching))
+        return tuple(sorted(self._store.put(self._text(name), content) for name, content in matching))
+
+    def _text(self, name: str) -> str:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise unnameable(self._spec.purpose, os.fsencode(name)) from None
+        return name
 
     def _run(self, command: Command) -> process.Ending:
         mark = {MARK: self._place.name}

@@ -68,7 +68,7 @@ def build(
         output.failures(result, site.log, settings, console)
         if not as_json:
             output.result_table(result, Console())
-        output.raised_floors((row.job for row in result.rows), site.farm.environments, console)
+        output.raised_floors((row.job for row in result.rows), site.farm.environments(), console)
         output.where_next(result, settings, console)
     return output.exit_code(result)
 
@@ -100,10 +100,10 @@ def plan(
     with open_here(settings) as site:
         found = preview(site.farm, request)
     if as_json:
-        print_json(output.plan_json(found, site.farm.environments))
+        print_json(output.plan_json(found, site.farm.environments()))
     else:
         output.plan_table(found, Console())
-        output.floors(found, site.farm.environments, Console())
+        output.floors(found, site.farm.environments(), Console())
     named = {job.project for job in found.jobs} | {goal.project for goal in found.goals}
     return 0 if {recipe.name for recipe in request.recipes} <= named else 1
 

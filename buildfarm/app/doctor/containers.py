@@ -27,10 +27,11 @@ def look(patient: Patient) -> Iterator[Check]:
     else:
         yield Check(name="engine", state=State.OK, message=f"{engine.words} at {engine.url}")
         here = images_on(engine, settings, LocalStore(settings.store), no_report)
+        reachable = here.reachable()
         for image in here.images.values():
             needed = dict.fromkeys((image.name, image.test or image.name))
             if image.platform or image.server:
-                absent = [name for name in needed if not here.reachable(name)]
+                absent = [name for name in needed if name not in reachable]
                 yield _image(image, absent, bring(here.images, image.name))
 
 

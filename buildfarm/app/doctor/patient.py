@@ -13,8 +13,8 @@ from pathlib import Path
 
 from buildfarm.adapters.host.environments import managers
 from buildfarm.app.doctor.report import APT
+from buildfarm.app.machine import Machine, look
 from buildfarm.app.settings import Settings
-from buildfarm.app.wiring import Machine, look
 
 _TIMEOUT = 3.0  # seconds in which a program must answer
 

@@ -138,6 +138,19 @@ def test_a_test_that_proves_nothing_is_no_test(test: Test, code: str) -> None:
     assert not farm.page()
 
 
+def test_a_wheel_that_cannot_be_taken_by_its_name_is_none() -> None:
+    class Planting(Machine):
+        def __call__(self, command: Command, files: MutableMapping[str, bytes]) -> tuple[int, bytes]:
+            code, output = super().__call__(command, files)
+            if body := files.pop("/buildfarm/dist/demo-1.0-py3-none-any.whl", None):
+                files["/buildfarm/dist/[demo]-1.0-py3-none-any.whl"] = body
+            return code, output
+
+    farm = Farm(Planting(lambda _: wheel("demo", "1.0")))
+    farm.build(DEMO)
+    assert (farm.failure().step, farm.failure().reason.code) == ("repair", "not-one-wheel")
+
+
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_test_whose_server_ended_has_not_failed_by_itself(exit_code: int) -> None:
     class Deadly(Machine):
@@ -167,4 +180,7 @@ def test_a_test_that_fails_beside_a_server_that_runs_is_the_tests_own() -> None:
     farm = Farm(Failing(lambda _: wheel("demo", "1.0")))
     test = Test(run=("python -m unittest",), sources=("x.py",), services={"db": Service(image="mariadb")})
     farm.build(replace(DEMO, tests=(test,)))
-    assert farm.failure().reason.code == "exit-code"
+    reason = farm.failure().reason
+    assert (reason.code, reason.lines) == ("exit-code", ())
+    (row,) = (each for each in farm.coordinator.jobs.rows() if each.job.kind == "test")
+    assert "== the service db still runs; its log ends:\n" in farm.log.read(row.log).decode()

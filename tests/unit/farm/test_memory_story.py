@@ -64,7 +64,7 @@ def environment(abi: str) -> Environment:
         definition={"python": abi},
         test_definition={"python": abi},
         compilers=("zig",),
-        services=("mariadb",),
+        services={"mariadb": "a" * 64},
     )
 
 
@@ -166,7 +166,8 @@ class Farm:
             tree=self.tree,
             bell=MemoryBell(),
             owners=MemoryOwners("local-me"),
-            environments=self.environments,
+            environments=lambda: self.environments,
+            servers=lambda: {"mariadb": ()},
             clock=lambda: "2026-11-21T09:00:00Z",
         )
         self.place = Workplace(
@@ -370,7 +371,7 @@ def test_what_needs_a_wheel_that_is_withheld_is_left_out_in_the_end() -> None:
 def test_an_interpreter_that_cannot_be_built_for_is_left_out_with_what_would_help() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     without = replace(environment("cp313"), lacks="it has no headers. apt install libpython3.13-dev")
-    farm.coordinator = replace(farm.coordinator, environments=(*farm.environments, without))
+    farm.coordinator = replace(farm.coordinator, environments=lambda: (*farm.environments, without))
     ticked = farm.build(DEMO)
     assert [(out.target, out.reason) for out in ticked.plan.left_out] == [(f"cp313-{PLATFORM}", without.lacks)]
     assert farm.page()
@@ -408,7 +409,7 @@ def test_a_request_goes_on_when_its_environment_was_replaced() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     tick(farm.coordinator, submit(farm.coordinator, BuildRequest(recipes=(DEMO,))))  # queued, and then interrupted
     newer = replace(farm.environments[0], definition={"python": "cp311", "tools": "newer"})
-    farm.coordinator = replace(farm.coordinator, environments=(newer,))
+    farm.coordinator = replace(farm.coordinator, environments=lambda: (newer,))
     farm.worker = replace(farm.worker, environments=frozenset({newer.fingerprint, newer.test_fingerprint}))
     farm.build(DEMO)
     assert farm.page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_fault_of_ours_fails_its_job_and_no_other(error: Exception, message: s
 def test_packages_are_locked_once_for_each_architecture() -> None:
     class Asked(MemoryPackages):
         def lock(self, names: Iterable[str]) -> tuple[SystemPackage, ...]:
-            asked.append(farm.coordinator.environments[0].target.arch)
+            asked.append(farm.coordinator.environments()[0].target.arch)
             return super().lock(names)
 
     asked: list[str] = []
@@ -72,7 +73,7 @@ def test_packages_are_locked_once_for_each_architecture() -> None:
     host = replace(farm.environments[0], system=("apt",), release="debian 12")
     other = replace(host, target=Target.parse("cp311-manylinux_2_17_aarch64"))
     for each in (host, host, other):
-        farm.coordinator = replace(farm.coordinator, environments=(each,))
+        farm.coordinator = replace(farm.coordinator, environments=partial(tuple, [each]))
         assert pin_packages(farm.coordinator, request, {"demo": ("1.0",)}) == {("libone-dev",): ()}
     assert asked == ["x86_64", "aarch64"]
 
@@ -93,7 +94,7 @@ def rusty(package: str, patch: bytes) -> Failed | list[str]:
     )
     farm.coordinator = replace(
         farm.coordinator,
-        environments=(replace(farm.environments[0], system=("apt",), release="debian 12"),),
+        environments=lambda: (replace(farm.environments[0], system=("apt",), release="debian 12"),),
         packages=MemoryPackages({package: (locked,)}, {"/cargo.deb": b"deb"}, farm.store),
         crates=MemoryCrates({"rpds-1.2.0": CRATE}, farm.store),
     )

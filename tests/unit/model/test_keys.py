@@ -135,6 +135,7 @@ KEYS = {
     "build, every part": FULL_BUILD.key,
     "test": TEST.key,
     "test, every part": FULL_TEST.key,
+    "test beside a service": replace(FULL_TEST, services={"mariadb": "d" * 64}).key,
     "lock": digest(LOCK),
     "request": BuildRequest(recipes=(Recipe(name="demo", versions=("1.0",)),)).digest,
     "environment": ENVIRONMENT.fingerprint,
@@ -197,8 +198,10 @@ NOT_IN_THE_BUILD_KEY: dict[str, list[object]] = {
         replace(SOURCE, artifact=replace(SOURCE.artifact, name="x.zip", size=1)),
     ],
     "environment": [
-        replace(ENVIRONMENT, name="other", lane="other", compilers=("zig",), services=("redis",), system=("apt",)),
-        replace(ENVIRONMENT, image="other", test_image="other", native="manylinux_2_31_x86_64"),
+        replace(
+            ENVIRONMENT, name="other", lane="other", compilers=("zig",), services={"redis": "d" * 64}, system=("apt",)
+        ),
+        replace(ENVIRONMENT, image="other", test_image="other", native="manylinux_2_31_x86_64", unpinned=True),
         replace(ENVIRONMENT, test_definition={}),
     ],
     "limits": [Limits(wall=1)],
@@ -217,6 +220,7 @@ IN_THE_TEST_KEY: dict[str, list[object]] = {
     "tests": [(), (Test(imports=("demo",)),), (replace(AUTO_IMPORTS, requires=("pytest",)),)],
     "index": ["company/base"],
     "patches": [(Patch(file="fix.patch", sha256="c" * 64),)],
+    "services": [{"mariadb": "d" * 64}],
     "source": [SOURCE],
     "generation": [2],
 }
@@ -224,7 +228,10 @@ NOT_IN_THE_TEST_KEY: dict[str, list[object]] = {
     "project": ["Demo"],
     "version": ["1.0.0"],
     "wheel": [replace(WHEEL, name="x.whl", size=1)],
-    "environment": [replace(ENVIRONMENT, definition={"os": "other"}, name="other", lane="other")],
+    "environment": [
+        replace(ENVIRONMENT, definition={"os": "other"}, name="other", lane="other"),
+        replace(ENVIRONMENT, services={"redis": "d" * 64}),
+    ],
     "limits": [Limits(wall=1)],
 }
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from buildfarm.adapters.container.environments import container_environments
-from buildfarm.model.facts import Facts, KnownSource
+from buildfarm.model.facts import Facts, KnownSource, KnownWheel
 from buildfarm.model.image import Image, Making, Server
 from buildfarm.model.job import BuildJob, BuildRequest, Environment, SourcePin
 from buildfarm.model.plan import Plan
 from buildfarm.model.recipe import Build, Override, Recipe, Service, System, Targets, Test
+from buildfarm.model.services import variables
 from buildfarm.model.system import SystemPackage
 from buildfarm.model.target import FLOORS, Target
 from buildfarm.model.wheel import Artifact
@@ -35,7 +36,8 @@ TEST = Image(
     interpreters=DEBIAN.interpreters,
 )
 MARIADB = Image(name="mariadb", making=Making(base="bullseye"), server=Server(port=3306, start="", ready=""))
-IMAGES = {each.name: each for each in (DEBIAN, CENTOS, MUSL, ARM, TEST, MARIADB)}
+REDIS = replace(MARIADB, name="redis")
+IMAGES = {each.name: each for each in (DEBIAN, CENTOS, MUSL, ARM, TEST, MARIADB, REDIS)}
 HOST = Environment(
     name="host",
     lane="linux-x86_64-host",
@@ -47,6 +49,9 @@ HOST = Environment(
     release="debian 12",
 )
 NEW_HOST = replace(HOST, target=Target.parse("cp312-manylinux_2_17_x86_64"), definition={"kit": "2"})
+
+
+PIN = SourcePin(artifact=Artifact(name="demo-1.tar.gz", size=1, sha256="5" * 64), origin="/demo", epoch=1)
 
 
 def images(*present: str, **more: object) -> tuple[Environment, ...]:
@@ -67,10 +72,13 @@ def library(floor: tuple[int, int]) -> SystemPackage:
 
 
 def plan(recipe: Recipe, *environments: Environment, targets: tuple[str, ...] = ("*",), **facts: object) -> Plan:
-    source = KnownSource(
-        pin=SourcePin(artifact=Artifact(name="demo-1.tar.gz", size=1, sha256="5" * 64), origin="/demo", epoch=1)
+    known = Facts(
+        environments=environments,
+        versions={"demo": ("1",)},
+        sources={("demo", "1"): KnownSource(pin=PIN)},
+        floors=FLOORS,
+        servers=variables(IMAGES),
     )
-    known = Facts(environments=environments, versions={"demo": ("1",)}, sources={("demo", "1"): source}, floors=FLOORS)
     request = BuildRequest(recipes=(recipe,), targets=targets)
     return expand(request, replace(known, **facts))  # type: ignore[arg-type]
 
@@ -147,7 +155,7 @@ def test_an_image_that_has_no_zig_is_no_candidate_below_its_own_floor() -> None:
 
 def test_services_decide_where_a_recipe_is_built() -> None:
     assert built(plan(SERVED, HOST, *images(*BOTH, "mariadb"))) == ["cp311-manylinux_2_17_x86_64 in debian11"]
-    served = replace(HOST, services=("mariadb",))
+    served = replace(HOST, services={"mariadb": "a" * 64})
     assert built(plan(SERVED, served, *images(*BOTH))) == ["cp311-manylinux_2_17_x86_64 in host"]
     (out,) = plan(SERVED, HOST, *images(*BOTH)).left_out
     assert "host does not have: it takes its programs, or a container engine and" in out.reason
@@ -169,6 +177,77 @@ def test_an_image_that_is_not_here_is_named_only_where_it_is_missed() -> None:
     (out,) = plan(LINKED, wanting, *images("debian11")).left_out
     assert out.reason.startswith("needs system packages (apt); host can install none")
     assert out.reason.count("buildfarm image build") == 1, "of debian11-test: the packages of old would not help"
+
+
+def test_an_image_without_a_digest_is_named_only_to_those_who_ask_for_it() -> None:
+    unpinned = replace(DEBIAN, name="pypa", making=None, tag="quay.io/pypa:latest")
+    musl = replace(
+        unpinned, name="musl", platform="musllinux_1_2_x86_64", interpreters={**DEBIAN.interpreters, "cp39": ""}
+    )
+    described = {**IMAGES, "pypa": unpinned, "musl": musl}
+    offered = container_environments(described, (), arch="x86_64")
+    wanting = replace(HOST, system=())
+    (out,) = plan(LINKED, wanting, *offered).left_out
+    assert ("buildfarm image build debian11" in out.reason, "pypa" in out.reason) == (True, False)
+    source = KnownSource(pin=PIN, requires_python=">=3.10")
+    assert plan(DEMO, HOST, *offered, sources={("demo", "1"): source}).left_out == (), "cp39 is only in the image"
+    (out,) = plan(DEMO, HOST, *offered, targets=("cp39-*",)).left_out
+    assert out.reason == (
+        "the image musl is not here: `buildfarm image pin musl`; "
+        "the image debian11-test is not here: `buildfarm image build debian11-test`"
+    )
+    (out,) = plan(LINKED, *container_environments({"pypa": unpinned}, (), arch="x86_64")).left_out
+    assert "`buildfarm image pin pypa`" in out.reason
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        (Service(image="maria"), "wants the image 'maria', which is none that serves. Those that serve are: "),
+        (Service(image="mariadb", env={"PORT": "1"}), "sets PORT, which its image mariadb does not take"),
+    ],
+)
+def test_a_service_that_is_declared_wrongly_is_told_before_anything_is_made(service: Service, reason: str) -> None:
+    recipe = replace(DEMO, tests=(Test(run=("pytest",), services={"db": service}),))
+    for environments in ((HOST, *images(*BOTH, "mariadb")), (HOST, *images())):
+        found = plan(recipe, *environments)
+        assert found.jobs == ()
+        (out,) = found.left_out
+        assert out.reason.startswith("the service db ")
+        assert reason in out.reason
+        assert "is not here" not in out.reason
+    skipping = replace(recipe, overrides=(Override(select="*", skip="no server"),))
+    assert built(plan(skipping, HOST)) == ["cp311-manylinux_2_17_x86_64 in host"]
+
+
+def test_another_server_tests_again_what_names_it_and_nothing_else() -> None:
+    def tests(recipe: Recipe, described: dict[str, Image]) -> set[str]:
+        offered = container_environments(described, (*BOTH, "mariadb", "redis"), arch="x86_64")
+        (build,) = plan(recipe, *offered).jobs
+        name = "demo-1-cp311-cp311-manylinux_2_17_x86_64.whl"
+        wheel = KnownWheel(artifact=Artifact(name=name, size=1, sha256="7" * 64), content="", extensions=1)
+        _, test = plan(recipe, *offered, wheels={build.key: wheel}).jobs
+        return {build.key, test.key}
+
+    assert MARIADB.server
+    strict = replace(MARIADB, server=replace(MARIADB.server, start="--strict"))
+    patched = replace(MARIADB, making=Making(base="bullseye", packages=("mariadb-server",)))
+    for other in ({"mariadb": strict}, {"mariadb": patched}):
+        assert len(tests(SERVED, IMAGES) | tests(SERVED, {**IMAGES, **other})) == 3, "the build is the same"
+        assert tests(DEMO, IMAGES) == tests(DEMO, {**IMAGES, **other})
+    assert tests(SERVED, IMAGES) == tests(SERVED, {**IMAGES, "redis": replace(REDIS, making=patched.making)})
+
+
+def test_what_the_recipe_rules_out_itself_needs_no_word_unless_nothing_is_left() -> None:
+    only = replace(DEMO, targets=Targets(python="==3.12.*"))
+    found = plan(only, HOST, NEW_HOST, *images(*BOTH))
+    assert (built(found), found.left_out) == (["cp312-manylinux_2_17_x86_64 in host"], ())
+    (out,) = plan(only, HOST, *images(*BOTH)).left_out
+    assert out.target == "*"
+    assert out.reason.startswith("the recipe wants only Python ==3.12.*; here are cp311 for manylinux_2_17_x86_64")
+    both = replace(DEMO, targets=Targets(python="==3.12.*", platforms=("manylinux_*", "musllinux_*")))
+    (out,) = plan(both, HOST, *images(*BOTH, "alpine")).left_out
+    assert out.reason.startswith("the recipe wants only Python ==3.12.* for manylinux_*, musllinux_*; here are cp311")
 
 
 def test_zig_cannot_use_the_libraries_of_an_image_and_rust_has_no_crates_there() -> None:

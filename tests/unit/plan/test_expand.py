@@ -67,7 +67,7 @@ class World:
 
     recipes: tuple[Recipe, ...]
     targets: tuple[str, ...] = ("*",)
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = field(default_factory=lambda: Facts(servers={"mariadb": ("MARIADB_USER",)}))
     passed: frozenset[str] = frozenset()
 
     def knows(self, name: str, *versions: str, **source: object) -> World:

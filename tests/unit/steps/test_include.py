@@ -22,6 +22,7 @@ from buildfarm.model.session import Layout
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import Artifact
 from buildfarm.steps import include
+from buildfarm.steps.repack import LARGEST
 
 TARGET = Target(abi="cp311", platform="manylinux_2_31_x86_64")
 GLOB = "/usr/lib/*/soil3/plugin/*.so"
@@ -147,6 +148,15 @@ def test_a_member_of_the_wheel_is_not_written_over() -> None:
     files = {"farm/plugin/clay.so": kept("clay.so", b"clay")}
     with pytest.raises(StepFailed, match=r"the wheel has farm/plugin/clay\.so already"):
         include.included(job(GLOB), wheel("farm/plugin/clay.so"), files, (), lambda _: io.BytesIO(b"clay"))
+
+
+def test_a_wheel_that_would_unpack_to_too_much_is_refused_before_a_file_is_read() -> None:
+    files = {"farm/plugin/clay.so": Artifact(name="clay.so", size=LARGEST - 1, sha256="a" * 64)}
+    more = wheel()
+    with zipfile.ZipFile(more, "a") as packed:
+        packed.writestr("farm/two", b"12")
+    with pytest.raises(StepFailed, match=r"with the files of repair\.include the wheel would unpack to 2"):
+        include.included(job(GLOB), more, files, (), lambda _: pytest.fail("it was read"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip file", wheel().getvalue()[:-30]])

@@ -5,18 +5,15 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from buildfarm.model.image import Image, Server
 from buildfarm.model.recipe import Service
 from buildfarm.model.session import Endpoint, Fallen
-from buildfarm.steps.services import ASK, ended, fallen, refusals, said, servings, too_late
+from buildfarm.steps.services import ASK, ended, fallen, said, servings, too_late
 
 SERVER = Server(port=3306, start="exec d", ready="c", env={"USER_NAME": "test", "PASSWORD": ""}, seconds=7)
 IMAGES = {
     "db": Image(name="db", server=SERVER),
     "next": Image(name="next", server=Server(port=3307, start="d", ready="c")),
-    "plain": Image(name="plain"),
 }
 
 
@@ -31,33 +28,6 @@ def test_two_servers_of_one_image_listen_side_by_side() -> None:
 def test_a_recipes_variables_lie_over_those_of_the_image() -> None:
     (serving,) = servings({"a": Service(image="db", env={"PASSWORD": "p"})}, IMAGES)
     assert serving.variables("/s") == {"USER_NAME": "test", "PASSWORD": "p", "PORT": "3306", "SCRATCH": "/s"}
-
-
-@pytest.mark.parametrize(
-    ("service", "message", "advice"),
-    [
-        (
-            Service(image="db", env={"PASWORD": "p", "USER_NAME": "u"}),
-            "the service a sets PASWORD, which its image db does not take",
-            "it takes PASSWORD, USER_NAME",
-        ),
-        (
-            Service(image="plain"),
-            "the service a wants the image 'plain', which is none that serves",
-            "those that serve are: db, next",
-        ),
-        (
-            Service(image="nothing"),
-            "the service a wants the image 'nothing', which is none that serves",
-            "those that serve are: db, next",
-        ),
-        (Service(image="next", env={"X": ""}), "the service a sets X, which its image next does not take", "no var"),
-    ],
-)
-def test_what_cannot_be_served_is_said(service: Service, message: str, advice: str) -> None:
-    (reason,) = refusals({"a": service, "b": Service(image="next")}, IMAGES)
-    assert (reason.code, reason.message) == ("service", message)
-    assert advice in reason.advice
 
 
 def test_how_a_server_failed_is_worded() -> None:

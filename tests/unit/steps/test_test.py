@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ from buildfarm.steps.test import (
     imports_request,
     imports_script,
     read_imports,
-    services,
 )
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "commands" / "test.txt"
@@ -117,12 +115,11 @@ def test_the_advice_for_a_failed_import_follows_its_kind(failure: str, advice: s
 
 
 def test_services_are_told_by_placeholders_and_by_variables() -> None:
-    db = Service(image="mariadb")
     test = Test(
         run=("client {db.host}:{db.port}",),
         files={"a.cnf": "port={db.port} in {work}"},
         env={"URL": "db://{db.host}:{db.port}/test", "CACHE_HOST": "localhost"},
-        services={"db": db, "cache": Service(image="redis")},
+        services={"db": Service(image="mariadb"), "cache": Service(image="redis")},
     )
     places = {name: Endpoint(host="127.0.0.1", port=port) for name, port in (("db", 3306), ("cache", 6379), ("x", 1))}
     (command,) = commands(test, LAYOUT, places)
@@ -135,4 +132,3 @@ def test_services_are_told_by_placeholders_and_by_variables() -> None:
         "CACHE_PORT": "6379",
     }
     assert files(test, LAYOUT, places) == {f"{ROOT}/work/tests/a.cnf": f"port=3306 in {ROOT}/work/tests".encode()}
-    assert services(replace(JOB, tests=(Test(imports=("auto",)), test, Test(services={"db": db})))) == test.services

@@ -223,9 +223,24 @@ CASES = [
     ),
     Case(
         rule="run-time-paths",
+        message="farm/plugin/rye.so looks for plug-ins in /opt/soil/lib/drivers/%s.so, which",
+        name=NATIVE,
+        elfs={GNU: {}, "farm/plugin/rye.so": {"texts": ["/opt/soil/lib/drivers/%s.so"]}},
+        claim=replace(CLAIM, included=frozenset({"farm/plugin"})),
+    ),
+    Case(
+        rule="run-time-paths",
         message="looks for plug-ins in",
         name=NATIVE,
-        elfs={GNU: {"texts": [PLUGINS]}},
+        elfs={GNU: {"texts": [PLUGINS]}},  # of the project itself
+        severity=Severity.WARNING,
+    ),
+    Case(
+        rule="run-time-paths",
+        message="looks for plug-ins in",
+        name=NATIVE,
+        files=SBOM,
+        elfs=GRAFTED | {"farm.libs/libsoil-1234.so.1": {"texts": [PLUGINS]}},
         claim=FOREIGN,
         severity=Severity.WARNING,
     ),
@@ -334,7 +349,7 @@ SOUND: list[tuple[str, dict[str, dict[str, Any]], dict[str, bytes], Claim]] = [
     ("tests-1.0-py3-none-any.whl", {}, {"tests/__init__.py": b""}, replace(CLAIM, project="Tests")),
     (PURE, {}, {"farm-1.0.data/scripts/a": b"#!python\n", "farm-1.0.data/scripts/b": b"#!/bin/sh\n"}, CLAIM),
     (NATIVE, {GNU: {"texts": [PLUGINS]}, "farm/plugin/clay.so": {}}, {}, CLAIM),
-    (NATIVE, {GNU: {"texts": ["/lib/modules", "/usr/share/plugins", "%s/lib/plugins"]}}, {}, CLAIM),
+    (NATIVE, {GNU: {"texts": ["/lib/modules", "/usr/lib/python3/rye/backends", "%s/lib/plugins"]}}, {}, CLAIM),
     (PURE, {}, {"farm/cli.py": b"", f"{DIST}/entry_points.txt": b"[console_scripts]\nx = farm.cli:main\n"}, CLAIM),
     (
         PURE,

@@ -18,7 +18,7 @@ _CHUNK = 65536
 
 
 class Output:
-    """What the command says: all of it to the stream, as long as anybody listens, and to a file."""
+    """What the command says: all of it to the stream, as long as anybody listens, and ``kept`` bytes to a file."""
 
     def __init__(self, pipe: int, path: str, room: int) -> None:
         self._pipe: int | None = pipe
@@ -28,7 +28,7 @@ class Output:
         except OSError:  # a command removed the folder
             self._room = 0
         self._unsent, self._stuck = b"", 0.0
-        self._kept = self._sent = 0
+        self.kept = self._sent = 0
         self._listening = True
         os.set_blocking(pipe, False)
         os.set_blocking(1, False)
@@ -60,7 +60,7 @@ class Output:
 
     def said(self) -> dict[str, int]:
         """For the report: bytes that were kept in the file and sent to the stream."""
-        return {"kept": self._kept, "sent": self._sent}
+        return {"kept": self.kept, "sent": self._sent}
 
     def _read(self) -> None:
         if self._unsent or self._pipe is None:
@@ -79,11 +79,11 @@ class Output:
             self._send()
 
     def _keep(self, chunk: bytes) -> None:
-        fitting = chunk[: self._room - self._kept]
+        fitting = chunk[: self._room - self.kept]
         try:
-            self._kept += os.write(self._file, fitting) if fitting else 0
+            self.kept += os.write(self._file, fitting) if fitting else 0
         except OSError:  # no room on the disk, or more than one file may hold
-            self._room = self._kept
+            self._room = self.kept
 
     def _send(self) -> None:
         try:

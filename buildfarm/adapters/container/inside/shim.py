@@ -2,9 +2,10 @@
 
 The order is a marshalled dictionary on standard input, or in hexadecimal digits in the variable BUILDFARM_ORDER where a
 person has that stream. What comes there later ends the command. What the command says goes to standard output, and to a
-file for those who come when the stream is lost. Standard error says ``begun`` first; its last line is a JSON object
-that tells how the command ended, which is written to a file as well, whole or not at all, when no other process is
-left. The exit code is that of the command as a shell would tell it.
+file for those who come when the stream is lost. Standard error says ``begun`` first, and then an empty line every two
+seconds, as a sign of life; its last line is a JSON object that tells how the command ended, which is written to a file
+as well, whole or not at all, when no other process is left. The exit code is that of the command as a shell would tell
+it.
 """
 
 # This starts once for every command: json and signal would double its time.
@@ -17,6 +18,7 @@ import select
 import sys
 import time
 
+from buildfarm.adapters.container.inside.dumpable import dumpable
 from buildfarm.adapters.container.inside.output import Output
 from buildfarm.adapters.container.inside.watch import Watch, answer, counters, started
 
@@ -30,10 +32,12 @@ else:
 
 _ROUNDS = 500  # of 20 ms, in which whatever is left must die
 _CHUNK = 65536
+_BEAT = 2.0  # seconds between two signs of life
 
 
 def main() -> None:
     """Carry out the order."""
+    dumpable(0)  # or the command could write our report
     said = os.environ.pop("BUILDFARM_ORDER", "")
     order: dict[str, Any] = marshal.loads(bytes.fromhex(said)) if said else _order()
     does = {"run": run, "converse": converse, "end": end}
@@ -60,7 +64,9 @@ def run(order: dict[str, Any]) -> int:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     os.write(2, b"begun\n")
-    watch = Watch(order["root"], order["disk"], order["cpu"])
+    signal.signal(signal.SIGALRM, lambda *_: _say(b"\n"))
+    signal.setitimer(signal.ITIMER_REAL, _BEAT, _BEAT)
+    watch = Watch(order["volume"], order["disk"], order["cpu"], order["logged"])
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -87,7 +93,7 @@ def _await(child: int, woken: int, watch: Watch, output: Output) -> int:
             leash = []  # the stream is lost, which is no reason to end
         output.move(ready, free)
         watch.read(ready)
-        if watch.breaks():
+        if watch.breaks(output.kept):
             return -signal.SIGKILL
         if woken in ready:
             os.read(woken, _CHUNK)
@@ -100,6 +106,7 @@ def _become(order: dict[str, Any], join: Callable[[], None]) -> NoReturn:
     """Turn the forked child into the command; ends as a shell would where there is no such program or folder."""
     argv = order["argv"]
     try:
+        dumpable(1)
         os.umask(0o022)
         join()
         os.chdir(order["cwd"])
@@ -151,9 +158,14 @@ def _tell(report: Mapping[str, object], result: str) -> None:
         os.rename(result + ".new", result)
     except OSError:  # the command removed the folder; the stream tells
         pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _say(said + b"\n")
+
+
+def _say(said: bytes) -> None:
     try:
-        os.write(2, said + b"\n")
-    except OSError:
+        os.write(2, said)
+    except OSError:  # nobody is at the other end any more
         pass
 
 

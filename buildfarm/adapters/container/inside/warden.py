@@ -4,21 +4,21 @@
 it before: the kernel lets no signal through to a first process that does not listen to it, and it cannot be traced.
 """
 
-import ctypes
 import os
 import signal
 import sys
 import time
 
+from buildfarm.adapters.container.inside.dumpable import dumpable
+
 DEADLINE = 97
-_PR_SET_DUMPABLE = 4
 
 
 def main(seconds: float) -> None:
     """Wait; whoever has no parent any more is buried here."""
     deadline = time.monotonic() + seconds
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    dumpable(0)
     while (left := deadline - time.monotonic()) > 0:
         signal.sigtimedwait({signal.SIGCHLD}, left)
         try:

@@ -8,7 +8,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _RESERVE = 256 << 20  # bytes that are left free on the engine's disk, for everybody else on its machine
 _GROUPS = "/sys/fs/cgroup"
@@ -20,14 +20,19 @@ _REFUSED_FOR = 5.0  # seconds in which no look passes without a refused process:
 _WEIGH = """
 du -s -x -k "$1" || { find "$1" -xdev -type d ! -perm -500 -exec chmod u+rwx {} +; du -s -x -k "$1"; }
 """
+_UNHEARD = 10  # weighings in a row that give no answer: who ends them means to hide what it writes
 
 
 class Watch:
-    """What the whole container uses while the command runs, and whether that is too much."""
+    """What the whole container uses while the command runs, and whether that is too much.
 
-    def __init__(self, root: str, disk: int, cpu: float) -> None:
-        self._root, self._disk, self._cpu = root, disk, cpu
-        self._before = counters()
+    ``disk`` is in bytes, for all on the volume but the output of this command and the ``logged`` bytes of those before.
+    """
+
+    def __init__(self, volume: str, disk: int, cpu: float, logged: int) -> None:
+        self._volume, self._disk, self._cpu, self._logged = volume, disk, cpu, logged
+        self._before, self._free = counters(), free(volume)
+        self._kept = self._unheard = 0
         self._broken, self._memory, self._used = "", 0.0, 0
         self._refusals = self._before["refusals"]
         self._refused_since: float | None = None
@@ -44,8 +49,9 @@ class Watch:
         """The descriptor at which a weighing answers, if there is one."""
         return [self._weighing[1]] if self._weighing else []
 
-    def breaks(self) -> bool:
-        """Look, if it is time; whether a limit is broken."""
+    def breaks(self, kept: int) -> bool:
+        """Look, if it is time; whether a limit is broken. ``kept`` bytes of its output are on the volume."""
+        self._kept = kept
         now = time.monotonic()
         if now < self._due:
             return bool(self._broken)
@@ -83,16 +89,19 @@ class Watch:
             "memory": max(self._memory, largest),
             "cpu": seen["cpu"] - self._before["cpu"],
             "used": self._used,
-            "free": _free(self._root),
+            "free": free(self._volume),
         }
 
     def _judged(self, seen: dict[str, float], now: float) -> str:
+        left = free(self._volume)
+        if left < _RESERVE and self._free - left > self._disk:  # files that no weighing found, as by a hidden process
+            self._used = max(self._used, self._free - left)
         over = (
             ("memory", seen["ooms"] > self._before["ooms"]),
             ("cpu", seen["cpu"] - self._before["cpu"] > self._cpu),
             ("pids", self._refused_since is not None and now - self._refused_since > _REFUSED_FOR),
-            ("disk", self._used > self._disk),
-            ("full", _free(self._root) < _RESERVE),
+            ("disk", self._used > self._disk or self._unheard >= _UNHEARD),
+            ("full", left < _RESERVE),
         )
         return next((name for name, is_over in over if is_over), "")
 
@@ -106,15 +115,19 @@ class Watch:
     def _weigh(self, now: float) -> None:
         self._began = now
         try:
-            self._weighing = started(("sh", "-c", _WEIGH, "sh", self._root))
+            self._weighing = started(("sh", "-c", _WEIGH, "sh", self._volume), lambda: b"%d\n" % nameless(self._volume))
         except OSError:  # no process can be started just now, as under a fork bomb: the next time
             self._weigh_at = now + _WEIGH_EVERY
 
     def _hear(self) -> None:
-        """The last line that a weighing says, if one is under way; of one that was killed there is none."""
-        said = answer(self._weighing)[0].split() if self._weighing else []
+        """What a weighing says, if one is under way: bytes, and kilobytes of du, twice where it had to look again."""
+        if not self._weighing:
+            return
+        said = answer(self._weighing)[0].split()
         self._weighing = None
-        self._used = 1024 * int(said[-2]) if said else self._used
+        self._unheard = 0 if len(said) > 1 else self._unheard + 1
+        if len(said) > 1:
+            self._used = max(0, int(said[0]) + 1024 * int(said[-2]) - self._logged - self._kept)
 
 
 def counters() -> dict[str, float]:
@@ -143,19 +156,42 @@ def _number(*places: str) -> int:
     return 0
 
 
-def _free(folder: str) -> int:
+def free(folder: str) -> int:
+    """Bytes that are left on its disk."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
 
-def started(argv: tuple[str, ...]) -> tuple[int, int]:
-    """A program of the image, its errors unheard: its process, and where it answers."""
+def nameless(volume: str) -> int:
+    """Bytes of the files on the volume that have no name any more, and are open in a process that we may look into."""
+    device, found = os.stat(volume).st_dev, {}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        for descriptor in _listed(f"/proc/{process}/fd"):
+            try:
+                seen = os.stat(f"/proc/{process}/fd/{descriptor}")
+            except OSError:  # closed meanwhile
+                continue
+            if seen.st_dev == device and seen.st_nlink == 0:
+                found[seen.st_ino] = 512 * seen.st_blocks
+    return sum(found.values())
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # the process has ended, or hides it
+        return []
+
+
+def started(argv: tuple[str, ...], before: Callable[[], bytes] = lambda: b"") -> tuple[int, int]:
+    """A program of the image, its errors unheard: its process, and where it answers, after what ``before`` says."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.dup2(writing, 1)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            os.write(1, before())
             os.execvp(argv[0], argv)
         finally:
             os._exit(127)

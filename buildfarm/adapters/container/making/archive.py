@@ -15,14 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from buildfarm.adapters.host import process
 from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
+from buildfarm.model.session import Ended
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _HELPER = "/usr/lib/apt/apt-helper"
 _PATIENCE = 900.0  # seconds
+_UNASKED = (
+    "; those with a user name or a password in their address were not asked, for it would stay in the image: "
+    "put it into /etc/apt/auth.conf.d"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +40,13 @@ class Archive:
     environ: Mapping[str, str]
 
     def mirror(self, release: str) -> str:
-        """The first of this machine's own apt sources that has the release; ``FarmError`` where none has."""
+        """The first of this machine's own apt sources that has the release; ``FarmError`` where none has.
+
+        One with a password in its address does not count: the address gets into the image, for all who have it.
+        """
         done = self._run("apt-get", "indextargets", "--format", "$(REPO_URI)")
-        mirrors = tuple(dict.fromkeys(done.stdout.split()))
+        known = tuple(dict.fromkeys(done.stdout.split()))
+        mirrors = tuple(uri for uri in known if urlsplit(uri).username is None)
         self.home.mkdir(parents=True, exist_ok=True)
         for uri in mirrors:
             with tempfile.NamedTemporaryFile(dir=self.home) as file:
@@ -45,7 +56,7 @@ class Archive:
         asked = ", ".join(mirrors) or "none"
         raise FarmError(
             f"no apt source of this machine has Debian's release {release!r} (asked: {asked}); "
-            "add one that has it to /etc/apt/sources.list.d"
+            f"add one that has it to /etc/apt/sources.list.d{_UNASKED if mirrors != known else ''}"
         )
 
     def architecture(self) -> str:
@@ -54,22 +65,26 @@ class Archive:
 
     @contextmanager
     def base(self, release: str) -> Iterator[Path]:
-        """The smallest system of a release, as a folder of root's that is gone afterwards.
+        """The smallest system of a release, as a folder of root's that is gone afterwards, and what a killed one left
+        before. Whoever calls is the only one that does for this release.
 
         Raises ``FarmError`` where debootstrap is missing or refuses, or where this process is not root.
         """
         self.demand(release)
         mirror = self.mirror(release)
-        folder = Path(tempfile.mkdtemp(prefix=f"{release}-", dir=self.home))
+        folder = self.home / release
+        if folder.exists():
+            shutil.rmtree(folder)
         try:
-            # With mounts of its own: those that an interrupted one leaves end with it.
+            # With mounts of its own: those that an interrupted one leaves end with it. It dies with us.
             own = ("unshare", "--mount", "--propagation", "private")
-            done = self._run(*own, "debootstrap", "--variant=minbase", release, str(folder / "root"), mirror)
-            if done.returncode:
-                raise FarmError(f"debootstrap cannot make {release} from {mirror}:\n{_last(done)}")
+            command = (*own, "debootstrap", "--variant=minbase", release, str(folder / "root"), mirror)
+            done = process.call(command, {**self.environ, "LC_ALL": "C"}, str(self.home))
+            if done.exit_code or done.ended is not Ended.EXITED:
+                raise FarmError("\n".join((f"debootstrap cannot make {release} from {mirror}:", *done.tail[-8:])))
             yield folder / "root"
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def demand(self, release: str) -> None:
         """What ``base`` needs of this machine; raises ``FarmError`` with all that is missing and how to get it."""

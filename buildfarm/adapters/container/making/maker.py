@@ -62,7 +62,7 @@ class Maker:
         Whatever ends it, stages that are whole stay, and the next call goes on from there. Raises ``FarmError``.
         """
         with self._alone(name):
-            if self.images.image(name).making is None or self.images.reachable(name):
+            if self.images.image(name).making is None or name in self.images.reachable():
                 return self.images.obtain(name)
             return self._made(name)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 from buildfarm.adapters.container.engine import Engine, told
 from buildfarm.adapters.container.labels import Labels
+from buildfarm.adapters.container.registry import heard
 from buildfarm.model.errors import FarmError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -27,8 +29,11 @@ def imported(engine: Engine, root: Path, labels: Labels, tag: str) -> str:
     repository, _, name = tag.rpartition(":")
     command = ("tar", "--numeric-owner", "-C", str(root), "-c", ".")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as packing, told("import a system"):
-        engine.client.api.import_image_from_stream(packing.stdout, repository=repository, tag=name, changes=changes)
+        said = engine.client.api.import_image_from_stream(
+            packing.stdout, repository=repository, tag=name, changes=changes
+        )
     if packing.returncode:
         raise FarmError(f"tar could not read {root} (exit code {packing.returncode}); is the disk full?")
+    heard("import a system", map(json.loads, said.splitlines()))
     with told("import a system"):
         return str(engine.client.images.get(tag).id)

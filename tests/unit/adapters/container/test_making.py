@@ -7,14 +7,19 @@ import os
 import shlex
 import subprocess
 import tarfile
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from buildfarm.adapters.container import making
 from buildfarm.adapters.container.making.archive import Archive
 from buildfarm.adapters.container.making.scripts import script
 from buildfarm.adapters.container.making.taken import content, copied
+from buildfarm.adapters.container.registry import heard
+from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError
+from buildfarm.model.image import MAKING
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
@@ -28,6 +33,32 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
 def test_a_machine_without_apt_is_told_what_to_do_instead(tmp_path: Path) -> None:
     with pytest.raises(FarmError, match=r"apt-get is not there: .*name an image of a registry"):
         Archive(home=tmp_path, environ={"PATH": str(tmp_path)}).mirror("bullseye")
+
+
+def test_a_mirror_with_a_password_is_not_asked(tmp_path: Path) -> None:
+    """Its address would stay in the image, and in every copy of it."""
+    apt = tmp_path / "apt-get"
+    apt.write_text("#!/bin/sh\necho https://me:secret@mirror.example/debian/\n")
+    apt.chmod(0o755)
+    archive = Archive(home=tmp_path / "home", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    with pytest.raises(FarmError, match=r"\(asked: none\).* put it into /etc/apt/auth\.conf\.d") as caught:
+        archive.mirror("bullseye")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_an_engine_says_last_counts() -> None:
+    heard("fetch it", [{"status": "Pulling"}, {"status": "Done"}])
+    with pytest.raises(FarmError, match="could not fetch it: no space left on device"):
+        heard("fetch it", [{"status": "Pulling"}, {"errorDetail": {}, "error": "no space left on device"}])
+
+
+def test_other_scripts_are_another_making() -> None:
+    scripts = files(making).joinpath("inside").iterdir()
+    found = MAKING, digest({each.name: each.read_text(encoding="utf-8") for each in scripts})[:16]
+    assert found == ("1", "94873555b67f5f7a"), (
+        "the scripts that make images have changed: raise MAKING in model/image.py if they make another one, and write "
+        "both here"
+    )
 
 
 def test_the_newest_source_that_can_still_be_fetched_is_taken_and_kept(tmp_path: Path) -> None:
@@ -52,10 +83,34 @@ def test_the_newest_source_that_can_still_be_fetched_is_taken_and_kept(tmp_path:
         archive.source("python9", ("trixie",))
 
 
+def test_what_a_killed_one_left_is_gone_before_and_nothing_is_after(tmp_path: Path) -> None:
+    for name, text in {
+        "unshare": 'shift 3; exec "$@"',
+        "debootstrap": 'case "$2" in sid) echo "E: none"; exit 1;; esac; mkdir -p "$3/etc"; echo "$4" >"$3/etc/mirror"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    archive = _Mirrored(home=tmp_path / "home", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    left = archive.home / "bullseye" / "root" / "half"
+    left.mkdir(parents=True)
+    with archive.base("bullseye") as root:
+        assert not left.exists()
+        assert (root / "etc" / "mirror").read_text() == "http://mirror.example/bullseye\n"
+    with (
+        pytest.raises(FarmError, match=r"cannot make sid from http://mirror.example/sid:\nE: none"),
+        archive.base("sid"),
+    ):
+        pass
+    assert list(archive.home.iterdir()) == []
+
+
 class _Mirrored(Archive):
-    """apt's helper is no program of PATH."""
+    """apt's helper is no program of PATH, and debootstrap is for root."""
 
     __slots__ = ()
+
+    def demand(self, release: str) -> None:
+        """Nothing: the test brings it."""
 
     def mirror(self, release: str) -> str:
         return f"http://mirror.example/{release}"
