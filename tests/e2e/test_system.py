@@ -69,7 +69,7 @@ def test_its_provenance_names_the_packages(farm: Farm, pyyaml: Done) -> None:
     definition = json.loads(path.read_text())["predicate"]["buildDefinition"]
     roles = {each["annotations"]["role"] for each in definition["resolvedDependencies"]}
     assert roles == {"source", "wheelhouse", "package"}
-    assert definition["externalParameters"]["recipe"]["system"] == {"apt": ["libyaml-dev"]}
+    assert definition["externalParameters"]["recipe"]["system"]["apt"] == ["libyaml-dev"]
 
 
 def test_a_package_that_is_not_there_is_said_before_anything_is_built(farm: Farm) -> None:
