@@ -251,7 +251,7 @@ def test_what_the_image_does_not_take_is_refused(farm: Farm) -> None:
     failed = refused(farm, db=Service(image="login", env={"PASWORD": "p"}))
     assert failed.reason.sentence == (
         "the service db sets PASWORD, which its image login does not take. "
-        "Did you mean PASSWORD? it takes PASSWORD, PYTHON, WORD"
+        "It takes PASSWORD, PYTHON, WORD; did you mean PASSWORD?"
     )
 
 

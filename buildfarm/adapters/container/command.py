@@ -5,25 +5,20 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from docker.errors import NotFound
 
 from buildfarm.adapters.container.engine import told
 from buildfarm.adapters.container.faults import FAULTS, explained
 from buildfarm.adapters.container.inside import warden
+from buildfarm.adapters.container.order import KILLED, Bounds, Ending, Order
 from buildfarm.adapters.container.report import Count, Report
 from buildfarm.adapters.container.running import Inside
 from buildfarm.adapters.container.stream import ERR, Stream
 from buildfarm.adapters.host.process import Output
 from buildfarm.model.errors import FarmError
-from buildfarm.model.recipe import Limits
 from buildfarm.model.session import Ended, Excess, Sink, Stop
 from buildfarm.model.size import size
-
-RECORDS = "/buildfarm/r"
-"""Where the shim leaves results and logs: on the volume, beside the session's root."""
 
 _ASK_EVERY = 0.1  # seconds between two looks at stop() and the limits
 _GRACE = 10.0  # seconds to obey an order to end
@@ -31,71 +26,10 @@ _REPORT = 65536  # bytes of a report that are believed
 _RETURN = 60.0  # seconds for which an engine may be away
 _LOOK_EVERY = 0.5  # seconds between two looks for the result of a command whose stream is lost
 _SIGNAL = 128  # added to the number of a signal in an exit code
-_KILLED = 9
 _PULSE = 12.0  # seconds without a sign of life, after which the engine is asked whether it still hears
 _LATE = 3.0  # seconds for what it has not yet told
 _CUT = 126  # what an engine tells of a program to which the connection was lost, as of one that it cannot start
 _BROKEN = {"memory": Ended.MEMORY, "pids": Ended.PIDS, "cpu": Ended.CPU, "disk": Ended.DISK}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to run. ``caches`` maps folders of the image to paths that they are copied to before; ``name`` is that of
-    its log below ``RECORDS``, on the ``volume`` whose use is bounded, and ``secret`` that of its result, which the
-    command cannot plant there for it does not know it. ``processors`` are those to run on, counted from 0 among those
-    there are.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: str
-    volume: str
-    name: str
-    secret: str
-    caches: Mapping[str, str]
-    processors: tuple[int, ...]
-
-    @property
-    def result(self) -> str:
-        """The file that says how it ended."""
-        return f"{RECORDS}/{self.secret}.json"
-
-    @property
-    def log(self) -> str:
-        """The file that has its output."""
-        return f"{RECORDS}/{self.name}.log"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """When it must end: at ``deadline`` (``time.monotonic``), when it has written ``log`` bytes, used ``cpu`` seconds,
-    or broken another of the session's limits. ``ooms`` were out of memory before it.
-    """
-
-    limits: Limits
-    deadline: float
-    log: int
-    cpu: float
-    ooms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How it ended, as ``Completed``. ``written`` is its output in bytes; ``ooms``: how often memory was out by now."""
-
-    ended: Ended
-    exit_code: int
-    written: int
-    tail: tuple[str, ...]
-    ooms: int
-    memory: int = 0
-    cpu: float = 0.0
-    excess: Excess | None = None
-
-
-def stopped(ooms: int) -> Ending:
-    """Of a command that was not begun."""
-    return Ending(ended=Ended.STOPPED, exit_code=-_KILLED, written=0, tail=(), ooms=ooms)
 
 
 def run(inside: Inside, order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
@@ -330,7 +264,7 @@ class _Call:
         limit = self._bounds.limits.memory
         return Ending(
             ended=ended,
-            exit_code=-_KILLED,
+            exit_code=-KILLED,
             written=self._output.written,
             tail=(*tail, words) if ended is Ended.EXITED else tail,
             ooms=ooms,

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 
 from buildfarm.adapters.container import command as commands
 from buildfarm.adapters.container import terminal
-from buildfarm.adapters.container.command import RECORDS
 from buildfarm.adapters.container.fetch import Nameless, TooMuch, fetched
+from buildfarm.adapters.container.order import RECORDS, Bounds, Ending, Order, stopped
 from buildfarm.adapters.container.parcel import Parcel
 from buildfarm.adapters.container.provision import ROOT, Provision
 from buildfarm.adapters.container.running import Inside
@@ -188,11 +188,11 @@ class ContainerSession:
         if self._parcel:
             self._parcel.close()
 
-    def _run(self, command: Command) -> commands.Ending:
+    def _run(self, command: Command) -> Ending:
         if self._stop():
-            return commands.stopped(self._ooms)
+            return stopped(self._ooms)
         self._send()
-        order = commands.Order(
+        order = Order(
             argv=command.argv,
             env=self._variables(command),
             cwd=command.cwd,
@@ -204,7 +204,7 @@ class ContainerSession:
         )
         self._caches = {}
         limits = self._spec.limits
-        bounds = commands.Bounds(
+        bounds = Bounds(
             limits=limits,
             deadline=self._deadline,
             log=limits.log - self._written,
@@ -213,7 +213,7 @@ class ContainerSession:
         )
         return commands.run(self._place.inside, order, bounds, self._sink, self._stop)
 
-    def _excess(self, ending: commands.Ending) -> Excess | None:
+    def _excess(self, ending: Ending) -> Excess | None:
         if ending.ended is Ended.CPU and ending.excess:  # of which the command had only what others had left
             return replace(ending.excess, used=self._cpu, limit=self._spec.limits.cpu)
         return ending.excess
