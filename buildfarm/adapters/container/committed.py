@@ -122,11 +122,13 @@ def put_away(container: Container) -> None:
 
 
 def abandon(engine: Engine) -> None:
-    """End every such container of this process: whoever waits for one is told that it failed."""
+    """Remove every such container of this process, that too whose making was interrupted before we knew of it: whoever
+    waits for one is told that it failed.
+    """
     mine = ours("", "making")
     with contextlib.suppress(*FAULTS):
-        for container in engine.client.containers.list(filters={"label": mine.filters["label"]}):
-            container.kill()
+        for container in engine.client.containers.list(all=True, filters={"label": mine.filters["label"]}):
+            put_away(container)
 
 
 @contextlib.contextmanager

@@ -79,11 +79,15 @@ class Maker:
         image, began = self.images.image(name), time.monotonic()
         if (making := image.making) is None:
             raise FarmError(f"{name} comes from a registry and is not made here: `buildfarm image pin {name}`")
-        base = self._base(making.base)
-        copied_from, needed = self._interpreters_of(making.interpreters_of)
-        system = self._packages(base, (*needed, *making.packages))
-        trees = (*copied_from, *self._compiled(system, making))
-        made = self._named(name, self._whole(image, making, system, trees))
+        try:
+            base = self._base(making.base)
+            copied_from, needed = self._interpreters_of(making.interpreters_of)
+            system = self._packages(base, (*needed, *making.packages))
+            trees = (*copied_from, *self._compiled(system, making))
+            made = self._named(name, self._whole(image, making, system, trees))
+        except BaseException:
+            committed.abandon(self.images.engine)
+            raise
         self._say(f"{name} is made, in {time.monotonic() - began:.0f} s")
         return made
 
