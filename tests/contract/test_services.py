@@ -233,17 +233,18 @@ def test_a_server_that_dies_while_tests_run_is_told(farm: Farm) -> None:
 @pytest.mark.parametrize(
     ("served", "message", "last"),
     [
-        ("closed", "the service db (closed) was not ready after 5 s: refused", "listening"),
+        ("closed", "the service db (closed) was not ready after 5 s", "listening"),
         ("hanging", "the service db (hanging) was not ready after 5 s", "listening"),
         ("dying", "the service db (dying) ended with exit code 4", "no space left"),
     ],
 )
 def test_a_server_that_lets_nobody_in_is_told(farm: Farm, served: str, message: str, last: str) -> None:
     failed = refused(farm, db=Service(image=served), fine=Service(image="login"))
-    assert failed.reason.message == message
+    # On a slow machine the time is over before the first question is answered: by "refused", where it says so.
+    assert failed.reason.message.removesuffix(": refused") == message
     assert failed.reason.tail[-1] == last
     log = b"".join(farm.heard).decode()
-    assert log.startswith(f"== {message}; its log ends:\n")
+    assert log.startswith(f"== {failed.reason.message}; its log ends:\n")
     assert log.endswith(f"{last}\n")
 
 
