@@ -231,9 +231,8 @@ class _Call:
         try:
             ooms = self.end().ooms
         except (*FAULTS, FarmError) as error:
-            with told("tell how a command ended"):
-                if not self._inside.state()["Running"]:
-                    return self._dead(ended)
+            if self._is_over():
+                return self._dead(ended)
             if not isinstance(error, FarmError):
                 raise
             self._kill()  # it hinders whoever would end it
@@ -241,6 +240,15 @@ class _Call:
             ended = Ended.MEMORY
         how = "halted" if self._halted else "killed"
         return self._without(ended, ooms, f"it {how} the process that watched over it, and was ended")
+
+    def _is_over(self) -> bool:
+        """Whether the container runs no more; the engine tells it a moment after its processes have ended."""
+        with told("tell how a command ended"):
+            for _ in range(20):
+                if not self._inside.state()["Running"]:
+                    return True
+                time.sleep(0.1)
+            return False
 
     def _dead(self, ended: Ended) -> Ending:
         """The container runs no more."""
