@@ -234,15 +234,22 @@ def test_a_program_that_must_be_absent_is_found(site: Site, engine: Engine) -> N
     assert not site.containers(engine)
 
 
-@pytest.mark.usefixtures("tiny")
-def test_an_interrupted_one_leaves_no_container_and_goes_on(site: Site, engine: Engine) -> None:
-    site.describe("own", "make: {base: tiny, run: [sleep 300]}\n")
+@contextlib.contextmanager
+def begun(site: Site, engine: Engine) -> Iterator[subprocess.Popen[bytes]]:
+    """A call that makes the image ``own``, from when it has a container on."""
     argv, environ = site.command("build", "own")
-    with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(argv, env=environ, stderr=subprocess.DEVNULL) as process:
         for _ in range(300):
             if site.containers(engine):
                 break
             time.sleep(0.1)
+        yield process
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_interrupted_one_leaves_no_container_and_goes_on(site: Site, engine: Engine) -> None:
+    site.describe("own", "make: {base: tiny, run: [sleep 300]}\n")
+    with begun(site, engine) as process:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
     assert not site.containers(engine)
@@ -253,12 +260,7 @@ def test_an_interrupted_one_leaves_no_container_and_goes_on(site: Site, engine: 
 @pytest.mark.usefixtures("tiny")
 def test_what_a_killed_one_left_is_removed_by_the_next(site: Site, engine: Engine) -> None:
     site.describe("own", "make: {base: tiny, run: [sleep 300]}\n")
-    argv, environ = site.command("build", "own")
-    with subprocess.Popen(argv, env=environ, stderr=subprocess.DEVNULL) as process:
-        for _ in range(300):
-            if site.containers(engine):
-                break
-            time.sleep(0.1)
+    with begun(site, engine) as process:
         process.kill()
     (left,) = site.containers(engine)
     site.describe("own", "make: {base: tiny, run: [sleep 0]}\n")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
-import termios
 import threading
-import tty
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from buildfarm.adapters.container.engine import told
 from buildfarm.adapters.container.running import SHIM, Inside, marshalled
 from buildfarm.adapters.container.stream import Connection, frames
+from buildfarm.adapters.host.terminal import joined
 
 _CHUNK = 65536
 
@@ -34,7 +32,7 @@ def converse(inside: Inside, order: Mapping[str, object]) -> int:
         connection = Connection(api.exec_start(made, tty=on_terminal, socket=True))
         with contextlib.closing(connection):
             if on_terminal:
-                with _joined(lambda rows, columns: api.exec_resize(made, height=rows, width=columns)):
+                with joined(lambda size: api.exec_resize(made, height=size[0], width=size[1])):
                     _converse(connection, _raw(connection))
             else:
                 _converse(connection, frames(connection))
@@ -75,21 +73,3 @@ def _speak(connection: Connection, ended: int) -> None:
         if not keys:
             connection.end()
             return
-
-
-@contextlib.contextmanager
-def _joined(resize: Callable[[int, int], object]) -> Iterator[None]:
-    """Every key goes through as it is pressed, and the command's terminal has the size of the person's."""
-    stdin = sys.stdin.fileno()
-
-    def fit(*_: object) -> None:
-        resize(*termios.tcgetwinsize(stdin))
-
-    fit()
-    before, heard = termios.tcgetattr(stdin), signal.signal(signal.SIGWINCH, fit)
-    tty.setraw(stdin)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
-        signal.signal(signal.SIGWINCH, heard)

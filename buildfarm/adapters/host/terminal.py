@@ -11,7 +11,8 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 _STREAMS = 'exec "$@" 3>/dev/null 5>/dev/null'  # a sandbox reports there (bubblewrap.REPORT_AT); here nobody listens
 _TERMINAL = f'{_STREAMS} 0<>"$0" 1>&0 2>&0'  # who opens it first, in a session of its own, is controlled by it
@@ -31,7 +32,7 @@ def converse(argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> int:
 
 def _on_a_terminal(argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> int:
     ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb+", buffering=0), _joined(ours):
+    with os.fdopen(ours, "rb+", buffering=0), joined(partial(termios.tcsetwinsize, ours)):
         try:
             order = ("/bin/sh", "-c", _TERMINAL, os.ttyname(theirs), *argv)
             process = subprocess.Popen(
@@ -45,15 +46,17 @@ def _on_a_terminal(argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> i
 
 
 @contextlib.contextmanager
-def _joined(ours: int) -> Iterator[None]:
-    """Every key goes through as it is pressed, and the command's terminal has the size of the person's."""
+def joined(resize: Callable[[tuple[int, int]], object]) -> Iterator[None]:
+    """Every key goes through as it is pressed, and the command's terminal has the size of the person's: ``resize`` gets
+    lines and columns, at once and whenever they change.
+    """
     stdin = sys.stdin.fileno()
 
-    def resize(*_: object) -> None:
-        termios.tcsetwinsize(ours, termios.tcgetwinsize(stdin))
+    def fit(*_: object) -> None:
+        resize(termios.tcgetwinsize(stdin))
 
-    resize()
-    before, heard = termios.tcgetattr(stdin), signal.signal(signal.SIGWINCH, resize)
+    fit()
+    before, heard = termios.tcgetattr(stdin), signal.signal(signal.SIGWINCH, fit)
     tty.setraw(stdin)
     try:
         yield
