@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from buildfarm.model.errors import FarmError, StepFailed, Unavailable
+from buildfarm.adapters.surroundings import parts_inside
+from buildfarm.model.errors import StepFailed, Unavailable
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import (
     Archive,
@@ -168,10 +169,7 @@ class MemorySession:
             return file.read()
 
     def _inside(self, path: str) -> PurePosixPath:
-        asked = PurePosixPath(path)
-        if ".." in asked.parts or not asked.is_relative_to(ROOT) or asked == PurePosixPath(ROOT):
-            raise FarmError(f"{path} is not inside the session's folder {ROOT}")
-        return asked
+        return PurePosixPath(ROOT, *parts_inside(ROOT, path))
 
 
 def _matches(name: str, glob: str) -> bool:

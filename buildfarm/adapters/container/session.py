@@ -17,6 +17,7 @@ from buildfarm.adapters.container.parcel import Parcel
 from buildfarm.adapters.container.provision import ROOT, Provision
 from buildfarm.adapters.container.running import Inside
 from buildfarm.adapters.container.services import Running
+from buildfarm.adapters.surroundings import FOLDERS, parts_inside, variables
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import (
@@ -41,7 +42,6 @@ from buildfarm.steps.taken import too_much, unnameable
 VOLUME = str(PurePosixPath(ROOT).parent)
 """Where the session's volume is mounted. Its root belongs to root, whatever is put into it."""
 
-_FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home", "tmp")
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,19 +74,9 @@ class ContainerSession:
         given = place.given
         self._caches = {source: f"{ROOT}/{target}" for source, target in given.caches.items()}
         self._layout = Layout.at(ROOT, python=given.python, tools=given.tools)
-        self._env = {
-            "PATH": ":".join((f"{ROOT}/venv/bin", *given.path, _SYSTEM)),
-            "HOME": f"{ROOT}/home",
-            "TMPDIR": f"{ROOT}/tmp",  # noqa: S108 - the session's own
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
-            "SOURCE_DATE_EPOCH": str(spec.epoch),
-            "PYTHONHASHSEED": "0",
-            **given.env,
-        }
+        self._env = variables(ROOT, (*given.path, _SYSTEM), spec.epoch, given.env)
         self._parcel: Parcel | None = Parcel(spec.epoch)
-        for name in (RECORDS, *(f"{ROOT}/{name}" for name in _FOLDERS)):
+        for name in (RECORDS, *(f"{ROOT}/{name}" for name in FOLDERS)):
             self._parcel.folder(PurePosixPath(name).relative_to(VOLUME))
 
     @property
@@ -228,7 +218,4 @@ class ContainerSession:
             parcel.send(self._place.inside.engine, self._place.inside.container, VOLUME)
 
     def _parts(self, path: str) -> tuple[str, ...]:
-        asked = PurePosixPath(path)
-        if ".." in asked.parts or not asked.is_relative_to(ROOT) or asked == PurePosixPath(ROOT):
-            raise FarmError(f"{path} is not inside the session's folder {ROOT}")
-        return asked.relative_to(ROOT).parts
+        return parts_inside(ROOT, path)

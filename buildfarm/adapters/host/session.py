@@ -17,6 +17,7 @@ from buildfarm.adapters.host.folder import Folder, Parts
 from buildfarm.adapters.host.provision import Provision
 from buildfarm.adapters.host.services import Servers
 from buildfarm.adapters.host.sweep import MARK, end_processes
+from buildfarm.adapters.surroundings import FOLDERS, parts_inside, variables
 from buildfarm.model.errors import FarmError, StepFailed, Unavailable
 from buildfarm.model.outcome import Step
 from buildfarm.model.session import (
@@ -38,8 +39,6 @@ from buildfarm.model.wheel import Artifact
 from buildfarm.ports import Store
 from buildfarm.steps.archive import unpacked
 from buildfarm.steps.taken import unnameable
-
-_FOLDERS = ("source", "wheelhouse", "dist", "repaired", "scripts", "work", "home", "tmp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +76,10 @@ class HostSession:
         root = bubblewrap.ROOT if place.sandbox else str(place.folder)
         self._layout = Layout.at(root, python=given.python, tools=given.tools)
         tools = bubblewrap.BIN if place.sandbox else str(place.userland / "bin")
-        self._env = {
-            "PATH": ":".join((f"{root}/venv/bin", *given.path, tools)),
-            "HOME": f"{root}/home",
-            "TMPDIR": f"{root}/tmp",  # noqa: S108 - the session's own
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
-            "SOURCE_DATE_EPOCH": str(spec.epoch),
-            "PYTHONHASHSEED": "0",
-            **given.env,
-        }
+        self._env = variables(root, (*given.path, tools), spec.epoch, given.env)
         if place.sandbox is None:
             self._env["BUILDFARM_SESSION_ROOT"] = root  # to the compiler: what debug data shall not name
-        for name in _FOLDERS:
+        for name in FOLDERS:
             self._folder.make((name,))
 
     @property
@@ -241,8 +230,4 @@ class HostSession:
             self._folder.date(at, mtime)
 
     def _parts(self, path: str) -> Parts:
-        root = PurePosixPath(self._layout.root)
-        asked = PurePosixPath(path)
-        if ".." in asked.parts or not asked.is_relative_to(root) or asked == root:
-            raise FarmError(f"{path} is not inside the session's folder {root}")
-        return asked.relative_to(root).parts
+        return parts_inside(self._layout.root, path)
