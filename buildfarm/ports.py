@@ -1,7 +1,8 @@
 """The seams: Protocols. A docstring is what an implementer promises.
 
-Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Rendering, Learning,
-Sources, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract`` holds every adapter to the same promises.
+Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Rendering, Tokens,
+Learning, Sources, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract`` holds every adapter to the same
+promises.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import IO, Protocol
 
 from buildfarm.model.events import IndexEvent, Payload
 from buildfarm.model.facts import KnownSource, KnownWheel
+from buildfarm.model.index import Index
 from buildfarm.model.job import BuildJob, BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
 from buildfarm.model.origin import Offer
 from buildfarm.model.outcome import Outcome, Reason
@@ -20,6 +22,7 @@ from buildfarm.model.recipe import Recipe
 from buildfarm.model.records import Beat, JobRow, Publication, Resolution
 from buildfarm.model.session import Command, Completed, Content, Endpoint, Fallen, Layout, SessionSpec, Sink, Stop
 from buildfarm.model.system import Crate, SeenPackage, SystemPackage
+from buildfarm.model.token import Token
 from buildfarm.model.wheel import Artifact, TestReport
 
 # ------------------------------------------------------------------------------------------------ worker side
@@ -222,27 +225,61 @@ class Events(Protocol):
     def publications(self, index: str | None = None, states: frozenset[str] = frozenset()) -> tuple[Publication, ...]:
         """In the order of insertion."""
 
-    def append(self, index: str, payload: Payload) -> bool:
-        """Append the event unless an equal one is there already (by file name and digest)."""
+    def append(self, index: str, payload: Payload, who: str = "") -> bool:
+        """Append the event; False where it is what was said last of the same, by file name and digest.
+
+        The first event of an index that was not configured configures it as a new one. Serials are in the order of
+        the commits: whoever has read up to one has missed none before it.
+        """
 
     def events(self, index: str, project: str | None = None) -> tuple[IndexEvent, ...]:
         """Events of an index (of one project), in the order of their serials."""
 
+    def of_project(self, project: str) -> tuple[IndexEvent, ...]:
+        """Events of a project on every index, in the order of their serials."""
+
+    def since(self, serial: int) -> tuple[IndexEvent, ...]:
+        """Every event after that one, in the order of their serials."""
+
+    def indexes(self) -> Mapping[str, Index]:
+        """All indexes that there are, by name, with their last settings."""
+
+    def projects(self, index: str) -> frozenset[str]:
+        """Normalised names of the projects of which the index itself has a file."""
+
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
-        """wanted → published | conflict | refused."""
+        """wanted → published | conflict | refused; published → withdrawn."""
 
 
 class Rendering(Protocol):
-    """Which pages are on disk, so that a tick repeats what lags."""
+    """How far the pages on disk follow the events, so that a tick repeats what lags."""
 
-    def stale(self) -> tuple[tuple[str, str, int], ...]:
-        """``(index, project, last serial)`` wherever the last event is not yet rendered."""
+    def position(self, what: str) -> int:
+        """The serial up to which ``what`` is on disk; 0 in the beginning."""
 
-    def rendered(self, index: str, project: str, serial: int) -> None:
-        """The pages of the project are on disk up to that serial."""
+    def advance(self, what: str, serial: int) -> None:
+        """It is now, up to that one."""
 
-    def lock(self, index: str) -> AbstractContextManager[None]:
-        """Held while pages of the index are written: one renderer at a time."""
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while pages are written: one renderer at a time."""
+
+
+class Tokens(Protocol):
+    """Who may read indexes and put files onto them. Time is the ledger's."""
+
+    def keep(self, token: Token, digest: str) -> Token:
+        """Keep a new token under the sha256 of its secret; ``expires`` is given in seconds from now. Answers it as it
+        is kept.
+        """
+
+    def find(self, digest: str) -> tuple[Token, float] | None:
+        """The token with that sha256, live or not, and the time."""
+
+    def all(self) -> tuple[tuple[Token, ...], float]:
+        """All of them, oldest first, and the time."""
+
+    def revoke(self, token: int) -> bool:
+        """It counts no more; False for one that is not there or was revoked before."""
 
 
 class Learning(Protocol):
@@ -333,8 +370,17 @@ class Tree(Protocol):
     def write(self, path: str, content: bytes) -> None:
         """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
 
+    def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
+        """Each of the contents to all of its paths, in their order, as ``write`` does; they may share their bytes."""
+
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only. True when equal bytes are there, False when others are."""
+
+    def remove(self, path: str) -> bool:
+        """Remove a file, and the folders that it leaves empty; False when it is not there."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Names of the files and folders in a folder of the tree, sorted; none where there is no folder."""
 
 
 class Bell(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,6 +11,11 @@ import pytest
 
 if TYPE_CHECKING:
     from buildfarm.adapters.container.engine import Engine
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell does it for what it starts in the background; who is tested here must hear Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

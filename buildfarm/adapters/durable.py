@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -15,6 +17,8 @@ Crash = Callable[[str], None]
 """Called with the name of a point where a kill must do no harm; the tests kill there."""
 
 _OLD = 3600.0  # seconds after which no writer is still at it
+_MANY = 16  # folders from which on it is quicker to sync their file system than each of them
+_TRIES = 50
 
 
 def no_crash(point: str) -> None:
@@ -35,6 +39,33 @@ def aside(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def another(path: Path) -> Iterator[Path]:
+    """Another name of a file from ``aside``, to be moved away; a copy of it where it can have no more names."""
+    link = path.with_name(f"{path.name}+")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:
+        shutil.copy2(path, link)
+    try:
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Move a file over another in one step. On Windows it waits a moment for whoever is reading that one."""
+    for _ in range(_TRIES if os.name == "nt" else 0):
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(0.02)
+        else:
+            return
+    source.replace(target)
+
+
 def settle(file: IO[bytes], mode: int) -> None:
     """Bring a written file to the disk with its final permissions."""
     file.flush()
@@ -43,11 +74,33 @@ def settle(file: IO[bytes], mode: int) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each durable before the next."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+    """Make a folder and those above it. Durable when it returns."""
+    for changed in make_folders(folder):
+        sync_folder(changed)
+
+
+def make_folders(folder: Path) -> tuple[Path, ...]:
+    """Make a folder and those above it; answers those in which one was made, for whoever makes that durable."""
+    if folder.is_dir():
+        return ()
+    above = make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    return (*above, folder.parent)
+
+
+def sync_folders(folders: Collection[Path]) -> None:
+    """Bring the names in many folders to the disk: of one file system, all that it holds back, at once."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
+    if len(folders) < _MANY or syncfs is None:
+        for folder in folders:
+            sync_folder(folder)
+        return
+    number = os.open(next(iter(folders)), os.O_RDONLY)
+    try:
+        if syncfs(number):
+            raise OSError(errno.EIO, "could not bring it to the disk")
+    finally:
+        os.close(number)
 
 
 def sync_folder(folder: Path) -> None:

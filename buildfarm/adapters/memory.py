@@ -71,6 +71,22 @@ class MemoryTree:
         plain_path(path)
         self._files[path] = content
 
+    def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
+        """Each of the contents to all of its paths."""
+        for content, paths in files:
+            for path in paths:
+                self.write(path, content)
+
+    def remove(self, path: str) -> bool:
+        """Remove a file."""
+        plain_path(path)
+        return self._files.pop(path, None) is not None
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Names in a folder."""
+        inside = f"{path}/"
+        return tuple(sorted({each[len(inside) :].split("/")[0] for each in self._files if each.startswith(inside)}))
+
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only."""
         plain_path(path)

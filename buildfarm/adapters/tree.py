@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from buildfarm.adapters import durable
@@ -29,17 +30,33 @@ class FileTree:
 
     def write(self, path: str, content: bytes) -> None:
         """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
-        at = self._at(path)
-        try:
-            durable.make_folder(at.parent)
-            with durable.aside(self._folder) as (temporary, file):
-                file.write(content)
-                durable.settle(file, 0o644)
-                self._crash("tree.write:written")
-                temporary.replace(at)
-            durable.sync_folder(at.parent)
-        except OSError as error:
-            raise self._failed("write", path, error) from error
+        self.spread([(content, [path])])
+
+    def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
+        """Each of the contents to all of its paths, in their order; what is there already is left alone.
+
+        The paths of one content are links to one file: three hundred of them cost little more than one.
+        """
+        changed: set[Path] = set()
+        for content, paths in files:
+            wanted = [path for path in paths if self.read(path) != content]
+            if not wanted:
+                continue
+            try:
+                self._replace(content, [self._at(path) for path in wanted], changed)
+            except OSError as error:
+                raise self._failed("write", wanted[0], error) from error
+        durable.sync_folders(changed)
+
+    def _replace(self, content: bytes, places: Iterable[Path], changed: set[Path]) -> None:
+        with durable.aside(self._folder) as (temporary, file):
+            file.write(content)
+            durable.settle(file, 0o644)
+            self._crash("tree.write:written")
+            for at in places:
+                changed |= {*durable.make_folders(at.parent), at.parent}
+                with durable.another(temporary) as link:
+                    durable.replace(link, at)
 
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only; False when other bytes are there, True when equal ones."""
@@ -56,6 +73,31 @@ class FileTree:
         except OSError as error:
             raise self._failed("link", path, error) from error
         return True
+
+    def remove(self, path: str) -> bool:
+        """Remove a file, and the folders that it leaves empty; False when it is not there."""
+        at = self._at(path)
+        try:
+            at.unlink()
+            self._crash("tree.remove:removed")
+            folder = at.parent
+            with suppress(OSError):  # it is not empty
+                while folder != self._folder:
+                    folder.rmdir()
+                    folder = folder.parent
+            durable.sync_folder(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._failed("remove", path, error) from error
+        return True
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Names of the files and folders in a folder of the tree, sorted; none where there is no folder."""
+        try:
+            return tuple(sorted(each.name for each in os.scandir(self._at(path)) if not each.name.startswith(".")))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
 
     def sweep(self) -> int:
         """Remove what killed writes left; the count of files."""

@@ -14,6 +14,7 @@ import platformdirs
 
 from buildfarm.app.image_files import shipped
 from buildfarm.model.errors import RecipeError
+from buildfarm.model.index import Index, refused
 from buildfarm.model.target import FLOORS
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import render, suggestion
@@ -195,10 +196,9 @@ def _seconds(value: object) -> float:
 
 
 def _index(value: object) -> str:
-    text, segment = str(value), r"[a-z0-9][a-z0-9._-]*"
-    if not re.fullmatch(f"{segment}(/{segment})?", text) or "simple" in text.split("/"):
-        raise ValueError(f"{text!r} is no index name: one or two segments such as company/base; 'simple' is reserved")
-    return text
+    for reason in refused(Index(name=str(value)), {}):
+        raise ValueError(reason)
+    return str(value)
 
 
 def _glibc(value: object) -> str:

@@ -9,12 +9,11 @@ from packaging.utils import canonicalize_name
 
 from buildfarm import __version__
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.render import render
 from buildfarm.model.events import FilePublished
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Built
 from buildfarm.model.records import Publication
-from buildfarm.pages.project import fold
-from buildfarm.pages.simple import render_project, render_root
 from buildfarm.pages.statement import Build, statement
 from buildfarm.ports import Progress
 from buildfarm.verify.wheelfile import read_wheel
@@ -42,22 +41,6 @@ def publish(farm: Coordinator, builds: Container[str]) -> int:
             farm.events.settle(publication, "conflict", note)
             farm.report(Progress(job=publication.artifact.name, step="publish", message=f"CONFLICT: {note}"))
     return done
-
-
-def render(farm: Coordinator) -> None:
-    """Write every page that lags behind its index's events."""
-    for index, project, _ in farm.rendering.stale():
-        with farm.rendering.lock(index):
-            events = farm.events.events(index)
-            projects = fold(events)
-            if project in projects:  # not so where there are yanks only
-                for path, content in render_project(projects[project]).items():
-                    farm.tree.write(f"{index}/simple/{path}", content)
-            for path, content in render_root(projects).items():
-                farm.tree.write(f"{index}/simple/{path}", content)
-            # Only what was read above is on disk now; an event that came since is stale again.
-            last = max(each.serial for each in events if canonicalize_name(each.payload.project) == project)
-            farm.rendering.rendered(index, project, last)
 
 
 def _place(farm: Coordinator, publication: Publication) -> bool:

@@ -9,7 +9,8 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.expand import expand
 from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
-from buildfarm.farm.publish import publish, render
+from buildfarm.farm.publish import publish
+from buildfarm.farm.render import render, render_roots
 from buildfarm.farm.resolve import with_bytes
 from buildfarm.farm.supersede import supersede
 from buildfarm.model.events import FileYanked
@@ -48,6 +49,7 @@ def tick(farm: Coordinator, only: BuildRequest | None = None) -> Mapping[int, Ti
     requests = farm.requests.open_requests() if only is None else (only,)
     ticked = {request.id: _advance(farm, request) for request in requests}
     render(farm)
+    render_roots(farm)
     return ticked
 
 

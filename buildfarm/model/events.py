@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from buildfarm.model.wheel import Artifact
+from buildfarm.model.index import Index
+from buildfarm.model.wheel import Artifact, Verdict
+
+
+class Origin(StrEnum):
+    """How a distribution came onto an index."""
+
+    BUILT = "built"
+    UPLOADED = "uploaded"
+    ADMITTED = "admitted"
+    PROMOTED = "promoted"
+
+
+class Status(StrEnum):
+    """The status of a project (PEP 792)."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    QUARANTINED = "quarantined"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What a test of a distribution said: for which build identifier, and, where it was skipped or not run, why."""
+
+    target: str
+    verdict: Verdict
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePublished:
     """A distribution came onto the index.
 
-    ``metadata_sha256`` is of the core metadata file beside it (PEP 658, 714); ``uploaded`` is ISO 8601 UTC with a Z
-    (PEP 700).
+    ``metadata_sha256`` is of the core metadata file beside it (PEP 658, 714), empty where there is none; ``uploaded``
+    is ISO 8601 UTC with a Z (PEP 700). ``source`` is the index or the URL that it came from, where it was promoted or
+    admitted. ``replaces`` is the sha256 of the file of the same name that it takes the place of.
     """
 
     project: str
@@ -21,6 +51,10 @@ class FilePublished:
     metadata_sha256: str
     uploaded: str
     requires_python: str = ""
+    origin: Origin = Origin.BUILT
+    source: str = ""
+    tried: tuple[Tried, ...] = ()
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +66,59 @@ class FileYanked:
     reason: str | None = ""
 
 
-Payload = FilePublished | FileYanked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDeleted:
+    """A file is no longer on the index; its bytes stay until they are collected."""
+
+    project: str
+    filename: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectMarked:
+    """A project has another status from now on."""
+
+    project: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexConfigured:
+    """The index was made, or is like that from now on."""
+
+    index: Index
+    project: str = ""  # of none: it is about all of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexDeleted:
+    """The index is no longer there; of what had been on it no page is left."""
+
+    project: str = ""
+
+
+Payload = FilePublished | FileYanked | FileDeleted | ProjectMarked | IndexConfigured | IndexDeleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEvent:
-    """One event with its place in the order of all events."""
+    """One event with its place in the order of all events, by whom it came to be, and when (seconds since 1970)."""
 
     serial: int
     index: str
     payload: Payload
+    who: str = ""
+    at: float = 0.0
+
+
+def subject(payload: Payload) -> str:
+    """The file that an event is about; empty for one about a whole project or index."""
+    match payload:
+        case FilePublished(artifact=artifact):
+            return artifact.name
+        case FileYanked(filename=filename) | FileDeleted(filename=filename):
+            return filename
+        case _:
+            return ""

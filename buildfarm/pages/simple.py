@@ -1,6 +1,7 @@
 """The pages of the simple repository API, as installers read them, in both forms.
 
-HTML: PEP 503, 592, 629, 658, 714. JSON: PEP 691, 700. All links are relative, so a tree of pages may lie anywhere.
+HTML: PEP 503, 592, 629, 658, 714, 792. JSON: PEP 691, 700, 792. All links are relative, so a tree of pages may lie
+anywhere.
 """
 
 from __future__ import annotations
@@ -13,19 +14,28 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from buildfarm.model.canonical import Plain
+from buildfarm.model.events import Status
 from buildfarm.pages.project import File, Project
 
+API = "1.4"
+"""The version of the simple repository API that the pages speak (PEP 629, 700, 792)."""
 
-def render_project(project: Project) -> Mapping[str, bytes]:
-    """The pages of one project, by path below ``<index>/simple/``; equal projects give equal bytes."""
+
+def render_project(project: Project, depth: int = 1) -> Mapping[str, bytes]:
+    """The pages of one project as an index shows it whose name has ``depth`` segments, by path below
+    ``<index>/simple/``; of equal projects and depths the bytes are equal, whichever index it is.
+    """
+    files = project.offered
     document = {
-        "meta": {"api-version": "1.1"},
+        "meta": {"api-version": API, "_last-serial": project.serial},
         "name": project.name,
-        "versions": project.versions,
-        "files": [_entry(file) for file in project.files],
+        "project-status": {"status": str(project.status), **({"reason": project.reason} if project.reason else {})},
+        "versions": project.versions if files else (),
+        "files": [_entry(file, depth) for file in files],
     }
+    anchors = (_anchor(file, depth) for file in files)
     return {
-        f"{project.name}/index.html": _html(f"Links for {project.name}", map(_anchor, project.files)),
+        f"{project.name}/index.html": _html(f"Links for {project.name}", anchors, _status(project)),
         f"{project.name}/index.json": _json(document),
     }
 
@@ -33,19 +43,29 @@ def render_project(project: Project) -> Mapping[str, bytes]:
 def render_root(names: Iterable[str]) -> Mapping[str, bytes]:
     """The pages that list the projects, by path below ``<index>/simple/``."""
     projects = sorted({canonicalize_name(name) for name in names})
-    document = {"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in projects]}
+    document = {"meta": {"api-version": API}, "projects": [{"name": name} for name in projects]}
     anchors = (f'<a href="{quote(name, safe="")}/">{escape(name)}</a>' for name in projects)
     return {"index.html": _html("Simple index", anchors), "index.json": _json(document)}
 
 
-def _url(file: File) -> str:
+def _url(file: File, depth: int) -> str:
+    """Up to the root of the tree and down to the file's own index: so that all heirs have the same."""
     artifact = file.published.artifact
-    return f"../../+f/{artifact.sha256}/{quote(artifact.name, safe='')}"
+    up = "../" * (depth + 2)
+    return f"{up}{quote(file.index, safe='/+')}/+f/{artifact.sha256}/{quote(artifact.name, safe='')}"
 
 
-def _anchor(file: File) -> str:
+def _status(project: Project) -> Iterable[str]:
+    """What a head says of the status (PEP 792)."""
+    if project.status is not Status.ACTIVE:
+        yield f'<meta name="pypi:project-status" content="{project.status}">\n'
+        if project.reason:
+            yield f'<meta name="pypi:project-status-reason" content="{escape(project.reason)}">\n'
+
+
+def _anchor(file: File, depth: int) -> str:
     published = file.published
-    attributes = {"href": f"{_url(file)}#sha256={published.artifact.sha256}"}
+    attributes = {"href": f"{_url(file, depth)}#sha256={published.artifact.sha256}"}
     if published.requires_python:
         attributes["data-requires-python"] = published.requires_python
     if published.metadata_sha256:
@@ -58,11 +78,11 @@ def _anchor(file: File) -> str:
     return f"<a {written}>{escape(published.artifact.name)}</a>"
 
 
-def _entry(file: File) -> Plain:
+def _entry(file: File, depth: int) -> Plain:
     published = file.published
     entry: dict[str, Plain] = {
         "filename": published.artifact.name,
-        "url": _url(file),
+        "url": _url(file, depth),
         "hashes": {"sha256": published.artifact.sha256},
         "size": published.artifact.size,
         "upload-time": published.uploaded,
@@ -72,18 +92,20 @@ def _entry(file: File) -> Plain:
         entry["requires-python"] = published.requires_python
     if published.metadata_sha256:
         entry["core-metadata"] = {"sha256": published.metadata_sha256}
+    if published.tried:  # PEP 691 leaves such keys to servers
+        entry["_tests"] = {each.target: str(each.verdict) for each in published.tried}
     return entry
 
 
-def _html(title: str, anchors: Iterable[str]) -> bytes:
-    """A page of anchors. PEP 700 leaves the version of the HTML form at 1.0."""
+def _html(title: str, anchors: Iterable[str], head: Iterable[str] = ()) -> bytes:
+    """A page of anchors."""
     body = "".join(f"{anchor}<br>\n" for anchor in anchors)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="pypi:repository-version" content="1.0">
-<title>{escape(title)}</title>
+<meta name="pypi:repository-version" content="{API}">
+{"".join(head)}<title>{escape(title)}</title>
 </head>
 <body>
 <h1>{escape(title)}</h1>

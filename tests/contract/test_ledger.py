@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -27,9 +28,11 @@ from buildfarm.adapters.sql.arrows import ARROWS, move
 from buildfarm.adapters.sql.claims import SqlClaims
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.sql.migrations import MIGRATIONS
+from buildfarm.adapters.sql.plain import tagged
 from buildfarm.model.errors import FarmError, RecipeError
-from buildfarm.model.events import FilePublished, FileYanked
+from buildfarm.model.events import FileDeleted, FilePublished, FileYanked, IndexConfigured, IndexDeleted, Payload
 from buildfarm.model.facts import KnownSource, KnownWheel
+from buildfarm.model.index import Index, IndexClass, pending_of
 from buildfarm.model.job import (
     BuildJob,
     BuildRequest,
@@ -58,6 +61,7 @@ from buildfarm.model.outcome import (
 from buildfarm.model.recipe import AUTO_IMPORTS, Build, Limits, Override, Recipe, System, Track, UrlSource
 from buildfarm.model.records import Beat, JobRow, Publication, Resolution
 from buildfarm.model.target import Target
+from buildfarm.model.token import Right, Token
 from buildfarm.model.wheel import Artifact, Finding, Severity, TestReport, Verdict, VerifiedWheel
 
 STATES = ("pending", "queued", "running", "succeeded", "failed", "cancelled")
@@ -873,14 +877,16 @@ def test_an_event_is_appended_once(ledger: Ledger) -> None:
     assert not ledger.events.append("main", published(uploaded="2025-01-01T00:00:00Z"))
     assert ledger.events.append("main", published("demo-2.0.whl"))
     assert ledger.events.append("main", published("x.whl", project="x"))
-    events = ledger.events.events("main")
+    configured, *events = ledger.events.events("main")
+    assert configured.payload == IndexConfigured(index=Index(name="main"))
     assert [event.payload for event in events] == [
         published(),
         published("demo-2.0.whl"),
         published("x.whl", project="x"),
     ]
     assert [event.serial for event in events] == sorted({event.serial for event in events})
-    assert ledger.events.events("main", "x") == events[2:]
+    assert ledger.events.events("main", "x") == tuple(events[2:])
+    assert ledger.events.since(events[1].serial) == tuple(events[2:])
 
 
 def test_a_yanked_file_is_not_published_anew_by_a_tick_that_repeats_itself(ledger: Ledger) -> None:
@@ -892,38 +898,86 @@ def test_a_yanked_file_is_not_published_anew_by_a_tick_that_repeats_itself(ledge
     assert not ledger.events.append("main", yank)
     assert ledger.events.append("main", back)
     assert ledger.events.append("main", yank)
-    assert [event.payload for event in ledger.events.events("main")] == [published(), yank, back, yank]
+    assert [event.payload for event in ledger.events.events("main", "demo")] == [published(), yank, back, yank]
 
 
-def test_pages_are_stale_until_their_last_event_is_rendered(ledger: Ledger) -> None:
-    assert ledger.rendering.stale() == ()
+def test_what_was_deleted_is_published_and_yanked_anew(ledger: Ledger) -> None:
+    name = "demo-1.0-py3-none-any.whl"
+    yank, gone = FileYanked(project="demo", filename=name), FileDeleted(project="demo", filename=name)
+    told: list[Payload] = [published(), yank, gone, published(), yank]
+    assert [ledger.events.append("main", each, "somebody") for each in told] == [True] * 5
+    assert not ledger.events.append("main", yank)
+    assert [event.payload for event in ledger.events.events("main", "demo")] == told
+    assert {event.who for event in ledger.events.events("main")} == {"somebody"}
+    assert all(event.at > 1.7e9 for event in ledger.events.events("main"))
+
+
+def test_an_index_has_its_last_settings_until_it_is_deleted(ledger: Ledger) -> None:
+    assert ledger.events.indexes() == {}
+    dev = Index(name="a/dev", bases=("main",), volatile=True, kind=IndexClass.INTERNAL, accepts=(Verdict.PASSED,))
     ledger.events.append("main", published())
+    ledger.events.append(pending_of("main"), published())
+    assert ledger.events.append("a/dev", IndexConfigured(index=dev))
+    assert not ledger.events.append("a/dev", IndexConfigured(index=dev))
+    main, pending = Index(name="main"), Index(name="main/+pending", bases=("main",))
+    assert ledger.events.indexes() == {"main": main, "main/+pending": pending, "a/dev": dev}
+    private = replace(dev, private=True)
+    ledger.events.append("a/dev", IndexConfigured(index=private))
+    ledger.events.append(pending_of("main"), IndexDeleted())
+    assert ledger.events.indexes() == {"main": main, "a/dev": private}
+
+
+def test_projects_of_an_index_are_those_with_a_file(ledger: Ledger) -> None:
+    for event in (published(), published("other.whl"), published("x.whl", project="x"), published("y", project="y")):
+        ledger.events.append("main", event)
+    ledger.events.append("pr/1", published("z.whl", project="z"))
+    ledger.events.append(
+        "main", replace(published(), artifact=artifact("demo-1.0-py3-none-any.whl", "9"), replaces="8")
+    )
+    ledger.events.append("main", FileDeleted(project="demo", filename="other.whl"))
+    ledger.events.append("main", FileDeleted(project="x", filename="x.whl"))
+    assert ledger.events.projects("main") == {"demo", "y"}
+    ledger.events.append("main", FileDeleted(project="demo", filename="demo-1.0-py3-none-any.whl"))
+    assert ledger.events.projects("main") == {"y"}
     ledger.events.append("main", published("x.whl", project="x"))
-    ledger.events.append("pr/1", published())
-    serials = {(index, project): serial for index, project, serial in ledger.rendering.stale()}
-    assert serials.keys() == {("main", "demo"), ("main", "x"), ("pr/1", "demo")}
-    ledger.rendering.rendered("main", "demo", serials["main", "demo"])
-    ledger.rendering.rendered("main", "x", serials["main", "x"] - 1)
-    assert {stale[:2] for stale in ledger.rendering.stale()} == {("main", "x"), ("pr/1", "demo")}
-    ledger.events.append("main", published("demo-2.0.whl"))
-    assert ("main", "demo") in {stale[:2] for stale in ledger.rendering.stale()}
-    for index, project, serial in ledger.rendering.stale():
-        ledger.rendering.rendered(index, project, serial)
-    assert ledger.rendering.stale() == ()
+    assert ledger.events.projects("main") == {"x", "y"}
+    assert [event.index for event in ledger.events.of_project("z")] == ["pr/1"]
 
 
-def test_one_renderer_at_a_time_for_each_index(ledger: Ledger) -> None:
+def test_what_is_on_disk_has_a_position(ledger: Ledger) -> None:
+    assert ledger.rendering.position("pages") == 0
+    for serial in (3, 7):
+        ledger.rendering.advance("pages", serial)
+    assert (ledger.rendering.position("pages"), ledger.rendering.position("roots")) == (7, 0)
+
+
+def test_a_token_counts_until_it_expires_or_is_revoked(ledger: Ledger) -> None:
+    mine = Token(index="main", right=Right.UPLOAD, project="demo", note="CI", who="me")
+    kept, short = ledger.tokens.keep(mine, "a" * 64), ledger.tokens.keep(replace(mine, expires=-1.0), "b" * 64)
+    found, now = ledger.tokens.find("a" * 64) or (None, 0.0)
+    assert found == kept == replace(mine, id=kept.id, created=kept.created)
+    assert kept.live(now)
+    assert not short.live(now)
+    assert short.expires == pytest.approx(short.created - 1)
+    assert ledger.tokens.find("c" * 64) is None
+    assert ledger.tokens.revoke(kept.id)
+    assert not ledger.tokens.revoke(kept.id)
+    (first, second), now = ledger.tokens.all()
+    assert (first.id, second) == (kept.id, short)
+    assert not first.live(now)
+
+
+def test_one_renderer_at_a_time(ledger: Ledger) -> None:
     entered = threading.Event()
 
     def enter() -> None:
-        with ledger.rendering.lock("company/base"):
+        with ledger.rendering.lock():
             entered.set()
 
     thread = threading.Thread(target=enter)
-    with ledger.rendering.lock("company/base"):
+    with ledger.rendering.lock():
         thread.start()
-        with ledger.rendering.lock("main"):
-            assert not entered.wait(0.05)
+        assert not entered.wait(0.05)
     assert entered.wait(5)
     thread.join()
 
@@ -959,10 +1013,12 @@ STORY: tuple[tuple[str, Deed], ...] = (
     ("want", lambda it: it.events.want(wanted())),
     ("event", lambda it: it.events.append("main", published())),
     ("wanted->published", lambda it: it.events.settle(wanted(), "published")),
-    ("rendered", lambda it: it.rendering.rendered("main", "demo", 1)),
+    ("pages", lambda it: it.rendering.advance("pages", 1)),
+    ("token", lambda it: it.tokens.keep(Token(index="main", right=Right.READ), "a" * 64)),
+    ("revoke", lambda it: it.tokens.revoke(1)),
     ("close", lambda it: it.requests.close(1)),
 )
-CLOCKED = {"at", "created", "started", "ended", "lease_until"}
+CLOCKED = {"at", "created", "started", "ended", "lease_until", "expires"}
 
 
 def held(ledger: Ledger) -> Lease:
@@ -977,7 +1033,11 @@ def content(file: Path) -> dict[str, list[dict[str, object]]]:
         connection.row_factory = sqlite3.Row
         return {
             table: [
-                {name: row[name] for name in row.keys() if name not in CLOCKED}  # noqa: SIM118 - a row has values first
+                {
+                    name: row[name] is not None if name == "revoked" else row[name]
+                    for name in row.keys()  # noqa: SIM118 - a row has values first
+                    if name not in CLOCKED
+                }
                 for row in connection.execute(f"SELECT * FROM {table}")
             ]
             for table in t.metadata.tables
@@ -1082,12 +1142,18 @@ def test_a_ledger_of_an_earlier_version_becomes_one_of_today(tmp_path: Path, num
         row = ("main", "six-1-py3-none-any.whl", "six", "1", "0" * 64, 5, "", "published", "", 0)
         names = "index_name, file, project, version, wheel, size, content, state, note, at"
         connection.execute(f"INSERT INTO publications ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        event = json.dumps(tagged(published()))
+        connection.execute(
+            "INSERT INTO index_events VALUES (1, 'main', 'demo', 'FilePublished', 'demo', ?, 0)", [event]
+        )
         connection.commit()
     for file in (old, new):
         ledger = Ledger(f"sqlite:///{file}")
-        kept = ledger.events.publications()
+        kept, told, indexes = ledger.events.publications(), ledger.events.of_project("demo"), ledger.events.indexes()
         ledger.database.close()
         assert [each.build for each in kept] == ([""] if file == old else [])
+        assert [each.payload for each in told] == ([published()] if file == old else [])
+        assert indexes == ({"main": Index(name="main")} if file == old else {})
     assert columns(old) == columns(new)
 
 

@@ -27,6 +27,38 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Store, Tree]
     return store, FileTree(tmp_path / "tree", store.path)
 
 
+def test_one_content_at_many_paths(places: tuple[Store, Tree]) -> None:
+    _, tree = places
+    tree.write("a/x", b"old")
+    tree.spread([(b"one", ["a/x", "b/x", "c/d/x"]), (b"two", ["a/y"]), (b"nowhere", [])])
+    assert [tree.read(path) for path in ("a/x", "b/x", "c/d/x", "a/y")] == [b"one", b"one", b"one", b"two"]
+    tree.spread([(b"three", ["b/x"])])
+    assert [tree.read(path) for path in ("a/x", "b/x", "c/d/x")] == [b"one", b"three", b"one"]
+    assert tree.names("a") == ("x", "y")
+    assert tree.names("nowhere") == tree.names("a/x") == ()
+
+
+def test_what_is_removed_is_gone(places: tuple[Store, Tree]) -> None:
+    _, tree = places
+    tree.spread([(b"one", ["a/b/x", "a/y"])])
+    assert tree.remove("a/b/x")
+    assert not tree.remove("a/b/x")
+    assert not tree.remove("a/y/below")
+    assert tree.read("a/b/x") is None
+    assert tree.names("a") == ("y",)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="counts links")
+def test_a_hundred_paths_of_one_content_are_one_file(tmp_path: Path) -> None:
+    tree = FileTree(tmp_path, lambda sha256: tmp_path / sha256)
+    paths = [f"{number}/simple/x/index.json" for number in range(100)]
+    tree.spread([(b"old", paths)])
+    tree.spread([(b"new", paths)])
+    assert {tree.read(path) for path in paths} == {b"new"}
+    assert {(tmp_path / path).stat().st_nlink for path in paths} == {100}
+    assert not list((tmp_path / ".tmp").iterdir())
+
+
 def test_a_file_is_written_read_and_replaced(places: tuple[Store, Tree]) -> None:
     _, tree = places
     assert tree.read("main/simple/index.html") is None

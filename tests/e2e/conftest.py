@@ -121,6 +121,7 @@ class Farm:
         return written
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process runs all tests of a module, for they share what it has built; those of kills share little."""
     for each in items:

@@ -221,7 +221,19 @@ def test_every_arrow_and_every_file_has_its_points(points: list[str]) -> None:
         "running->failed",
         "running->succeeded",
     }
-    others = {"request", "resolve", "pin", "insert", "lock", "want", "event", "wanted->published", "rendered", "close"}
+    others = {
+        "request",
+        "resolve",
+        "pin",
+        "insert",
+        "lock",
+        "want",
+        "event",
+        "wanted->published",
+        "pages",
+        "roots",
+        "close",
+    }
     for name in arrows | others:
         assert {f"{name}:before", f"{name}:after"} <= set(points)
     assert {"store.put:written", "store.put:renamed", "tree.write:written", "tree.link:linked"} <= set(points)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from docker.errors import NotFound
 
@@ -188,8 +190,6 @@ class _Call:
                 if ending := self._found(ended):
                     return ending
                 until = time.monotonic() + _RETURN
-            except NotFound:
-                raise FarmError("the engine has lost the container, and how the command ended is not known") from None
             except FAULTS as error:
                 if time.monotonic() > until:
                     raise FarmError(
@@ -199,7 +199,7 @@ class _Call:
 
     def _found(self, ended: Ended) -> Ending | None:
         """How it ended, as the container tells; None while it runs. Raises what the client raises."""
-        runs = self._inside.state()["Running"]
+        runs = self._state()["Running"]
         if report := Report.read(self._inside.read(self._order.result, _REPORT) or b""):
             if ended is Ended.EXITED:
                 self._catch_up()
@@ -245,15 +245,21 @@ class _Call:
         """Whether the container runs no more; the engine tells it a moment after its processes have ended."""
         with told("tell how a command ended"):
             for _ in range(20):
-                if not self._inside.state()["Running"]:
+                if not self._state()["Running"]:
                     return True
                 time.sleep(0.1)
             return False
 
+    def _state(self) -> Mapping[str, Any]:
+        try:
+            return self._inside.state()
+        except NotFound:
+            raise FarmError("the engine has lost the container, and how the command ended is not known") from None
+
     def _dead(self, ended: Ended) -> Ending:
         """The container runs no more."""
         with told("tell how a command ended"):
-            state = self._inside.state()
+            state = self._state()
         told_of_it = state.get("OOMKilled") and not self._bounds.ooms  # for it is told of all time since it began
         if ended is Ended.EXITED and told_of_it:
             ended = Ended.MEMORY

@@ -32,6 +32,11 @@ class Transaction:
     now: float
     points: list[str] = field(default_factory=list)
 
+    def in_turn(self, table: str) -> None:
+        """Nobody else writes to the table until the commit: its serials are then in the order of the commits."""
+        if self.connection.dialect.name != "sqlite":  # where every transaction is alone
+            self.connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+
 
 class Database:
     """Transactions that write at once or not at all. Time is the database's own clock, in seconds since 1970."""

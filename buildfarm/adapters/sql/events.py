@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, case, func, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
-from buildfarm.adapters.sql.database import Database
-from buildfarm.model.events import FilePublished, IndexEvent, Payload
+from buildfarm.adapters.sql.database import Database, Transaction
+from buildfarm.model.events import IndexConfigured, IndexDeleted, IndexEvent, Payload, subject
+from buildfarm.model.index import Index, settings
 from buildfarm.model.records import Publication
 from buildfarm.model.wheel import Artifact
 
@@ -77,43 +78,74 @@ class SqlEvents:
                 for row in tx.connection.execute(query)
             )
 
-    def append(self, index: str, payload: Payload) -> bool:
+    def append(self, index: str, payload: Payload, who: str = "") -> bool:
         """See ``ports.Events``."""
-        file = payload.artifact.name if isinstance(payload, FilePublished) else payload.filename
         written = plain.tagged(payload)
-        # Only an event of its own kind can be said already: a file that was yanked since is not published anew.
-        same = (
-            t.index_events.c.index_name == index,
-            t.index_events.c.file == file,
-            t.index_events.c.kind == written["is"],
-        )
         with self._database.begin() as tx:
-            last = tx.connection.execute(
-                select(t.index_events.c.payload).where(*same).order_by(t.index_events.c.serial.desc()).limit(1)
-            ).scalar()
-            if last is not None and _says(last) == _says(written):
+            tx.in_turn("index_events")
+            if _says(_last(tx, index, payload)) == _says(written):
                 return False
-            tx.connection.execute(
-                insert(t.index_events).values(
-                    index_name=index, project=payload.project, kind=written["is"], file=file, payload=written, at=tx.now
-                )
-            )
+            if not isinstance(payload, IndexConfigured) and not tx.connection.execute(_configurations(index)).first():
+                _insert(tx, index, IndexConfigured(index=settings(index, {})), who)
+            _insert(tx, index, payload, who)
             tx.points.append("event")
             return True
 
     def events(self, index: str, project: str | None = None) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
-        query = select(t.index_events).where(t.index_events.c.index_name == index).order_by(t.index_events.c.serial)
-        if project is not None:
-            query = query.where(t.index_events.c.project == project)
+        query = select(t.index_events).where(t.index_events.c.index_name == index)
+        return self._read(query if project is None else query.where(t.index_events.c.project == project))
+
+    def of_project(self, project: str) -> tuple[IndexEvent, ...]:
+        """See ``ports.Events``."""
+        return self._read(select(t.index_events).where(t.index_events.c.project == project))
+
+    def since(self, serial: int) -> tuple[IndexEvent, ...]:
+        """See ``ports.Events``."""
+        return self._read(select(t.index_events).where(t.index_events.c.serial > serial))
+
+    def indexes(self) -> Mapping[str, Index]:
+        """See ``ports.Events``."""
+        found: dict[str, Index] = {}
+        for event in self._read(_configurations()):
+            match event.payload:
+                case IndexConfigured(index=index):
+                    found[event.index] = index
+                case IndexDeleted():
+                    found.pop(event.index, None)
+        return found
+
+    def projects(self, index: str) -> frozenset[str]:
+        """See ``ports.Events``."""
+        kind = t.index_events.c.kind
+        # A file that takes another's place is one, not two.
+        came = (kind == "FilePublished") & t.index_events.c.payload["replaces"].as_string().is_(None)
+        there = func.sum(case((came, 1), (kind == "FileDeleted", -1), else_=0)) > 0
+        query = (
+            select(t.index_events.c.project)
+            .where(t.index_events.c.index_name == index, kind.in_(("FilePublished", "FileDeleted")))
+            .group_by(t.index_events.c.project)
+            .having(there)
+        )
+        with self._database.begin() as tx:
+            return frozenset(tx.connection.execute(query).scalars())
+
+    def _read(self, query: Select[tuple[object, ...]]) -> tuple[IndexEvent, ...]:
         with self._database.begin() as tx:
             return tuple(
-                IndexEvent(serial=row.serial, index=row.index_name, payload=plain.payload(row.payload))
-                for row in tx.connection.execute(query)
+                IndexEvent(
+                    serial=row.serial,
+                    index=row.index_name,
+                    payload=plain.payload(row.payload),
+                    who=row.who,
+                    at=row.at,
+                )
+                for row in tx.connection.execute(query.order_by(t.index_events.c.serial))
             )
 
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
         """See ``ports.Events``."""
+        before = "published" if state == "withdrawn" else "wanted"
         with self._database.begin() as tx:
             done = tx.connection.execute(
                 update(t.publications)
@@ -121,11 +153,11 @@ class SqlEvents:
                     t.publications.c.index_name == publication.index,
                     t.publications.c.file == publication.artifact.name,
                     t.publications.c.wheel == publication.artifact.sha256,
-                    t.publications.c.state == "wanted",
+                    t.publications.c.state == before,
                 )
                 .values(state=state, note=note)
             )
-            tx.points.append(f"wanted->{state}")
+            tx.points.append(f"{before}->{state}")
             return bool(done.rowcount)
 
 
@@ -137,47 +169,80 @@ class SqlRendering:
     def __init__(self, database: Database, folder: Path | None = None) -> None:
         self._database = database
         self._folder = folder
-        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
 
-    def stale(self) -> tuple[tuple[str, str, int], ...]:
+    def position(self, what: str) -> int:
         """See ``ports.Rendering``."""
-        last = (
-            select(
-                t.index_events.c.index_name, t.index_events.c.project, func.max(t.index_events.c.serial).label("serial")
-            )
-            .group_by(t.index_events.c.index_name, t.index_events.c.project)
-            .subquery()
-        )
-        query = (
-            select(last)
-            .outerjoin(
-                t.rendered,
-                (t.rendered.c.index_name == last.c.index_name) & (t.rendered.c.project == last.c.project),
-            )
-            .where((t.rendered.c.serial.is_(None)) | (t.rendered.c.serial < last.c.serial))
-        )
         with self._database.begin() as tx:
-            return tuple((row.index_name, row.project, row.serial) for row in tx.connection.execute(query))
+            return tx.connection.execute(select(t.positions.c.serial).where(t.positions.c.name == what)).scalar() or 0
 
-    def rendered(self, index: str, project: str, serial: int) -> None:
+    def advance(self, what: str, serial: int) -> None:
         """See ``ports.Rendering``."""
-        pair = (t.rendered.c.index_name == index, t.rendered.c.project == project)
+        one = t.positions.c.name == what
         with self._database.begin() as tx:
-            if not tx.connection.execute(update(t.rendered).where(*pair).values(serial=serial)).rowcount:
-                tx.connection.execute(insert(t.rendered).values(index_name=index, project=project, serial=serial))
-            tx.points.append("rendered")
+            if not tx.connection.execute(update(t.positions).where(one).values(serial=serial)).rowcount:
+                tx.connection.execute(insert(t.positions).values(name=what, serial=serial))
+            tx.points.append(what)
 
     @contextmanager
-    def lock(self, index: str) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """See ``ports.Rendering``."""
-        with self._locks.setdefault(index, threading.Lock()):
+        with self._lock:
             if self._folder is None:
                 yield
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / f"render-{index.replace('/', '+')}").open("w") as file:
+            with (self._folder / "render").open("w") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield
+
+
+def _insert(tx: Transaction, index: str, payload: Payload, who: str) -> None:
+    written = plain.tagged(payload)
+    tx.connection.execute(
+        insert(t.index_events).values(
+            index_name=index,
+            project=payload.project,
+            kind=written["is"],
+            file=subject(payload),
+            payload=written,
+            at=tx.now,
+            who=who,
+        )
+    )
+
+
+_SAME = {
+    # Of which kinds an event was the last that says whether another says something new: a file that was yanked since is
+    # not published anew, one that was deleted since is; and its yank went with it.
+    "FilePublished": ("FilePublished", "FileDeleted"),
+    "FileDeleted": ("FilePublished", "FileDeleted"),
+    "FileYanked": ("FileYanked", "FileDeleted"),
+    "ProjectMarked": ("ProjectMarked",),
+    "IndexConfigured": ("IndexConfigured", "IndexDeleted"),
+    "IndexDeleted": ("IndexConfigured", "IndexDeleted"),
+}
+
+
+def _last(tx: Transaction, index: str, payload: Payload) -> dict[str, object]:
+    """What was said last of the same; empty where nothing was."""
+    query = (
+        select(t.index_events.c.payload)
+        .where(
+            t.index_events.c.index_name == index,
+            t.index_events.c.project == payload.project,
+            t.index_events.c.file == subject(payload),
+            t.index_events.c.kind.in_(_SAME[type(payload).__name__]),
+        )
+        .order_by(t.index_events.c.serial.desc())
+        .limit(1)
+    )
+    return tx.connection.execute(query).scalar() or {}
+
+
+def _configurations(index: str | None = None) -> Select[tuple[object, ...]]:
+    query = select(t.index_events).where(t.index_events.c.project == "")
+    return query if index is None else query.where(t.index_events.c.index_name == index)
 
 
 def _says(payload: dict[str, object]) -> dict[str, object]:

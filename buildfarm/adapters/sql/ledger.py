@@ -11,6 +11,7 @@ from buildfarm.adapters.sql.events import SqlEvents, SqlRendering
 from buildfarm.adapters.sql.jobs import SqlJobs
 from buildfarm.adapters.sql.learning import SqlLearning, SqlLocks
 from buildfarm.adapters.sql.requests import SqlRequests
+from buildfarm.adapters.sql.tokens import SqlTokens
 
 
 class Ledger:
@@ -35,3 +36,4 @@ class Ledger:
         self.learning = SqlLearning(self.database)
         self.events = SqlEvents(self.database)
         self.rendering = SqlRendering(self.database, folder)
+        self.tokens = SqlTokens(self.database)

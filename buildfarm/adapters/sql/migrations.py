@@ -23,9 +23,25 @@ def _builds_of_publications(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE publications ADD COLUMN build VARCHAR DEFAULT '' NOT NULL")
 
 
+def _inheritance(connection: Connection) -> None:
+    """Events say who; what is rendered is one position in the order of all events; there are tokens."""
+    if "who" not in {column["name"] for column in inspect(connection).get_columns("index_events")}:
+        connection.exec_driver_sql("ALTER TABLE index_events ADD COLUMN who VARCHAR DEFAULT '' NOT NULL")
+        connection.exec_driver_sql("CREATE INDEX events_of_project ON index_events (project)")
+    connection.exec_driver_sql("DROP TABLE IF EXISTS rendered")
+    for table in (tables.positions, tables.tokens):
+        table.create(connection, checkfirst=True)
+    events = tables.index_events
+    for index in connection.execute(select(events.c.index_name).distinct()).scalars().all():
+        payload = {"is": "IndexConfigured", "index": {"name": index}}
+        written = {"index_name": index, "project": "", "kind": payload["is"], "file": "", "payload": payload}
+        connection.execute(insert(events).values(**written, at=0.0))
+
+
 MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
     (1, "the first ledger", _first),
     (2, "publications name their build", _builds_of_publications),
+    (3, "indexes inherit, events say who, and there are tokens", _inheritance),
 )
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from buildfarm.model.canonical import from_plain, to_plain
-from buildfarm.model.events import FilePublished, FileYanked, Payload
+from buildfarm.model.events import (
+    FileDeleted,
+    FilePublished,
+    FileYanked,
+    IndexConfigured,
+    IndexDeleted,
+    Payload,
+    ProjectMarked,
+)
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import BuildJob, Job, TestJob
 from buildfarm.model.outcome import Built, Cancelled, Failed, HandedBack, Lost, Outcome, Reason, Tested, Wanting
@@ -14,7 +22,8 @@ _TYPES: dict[str, type] = {
     each.__name__: each
     for each in (
         *(Built, Tested, Failed, Wanting, HandedBack, Lost, Cancelled),
-        *(FilePublished, FileYanked, KnownSource, Reason, BuildJob, TestJob),
+        *(FilePublished, FileYanked, FileDeleted, ProjectMarked, IndexConfigured, IndexDeleted),
+        *(KnownSource, Reason, BuildJob, TestJob),
     )
 }
 

@@ -188,13 +188,24 @@ index_events = _table(
     _text("file"),
     Column("payload", JSON, nullable=False),
     Column("at", Float, nullable=False),
+    _text("who", ""),
 )
 Index("events_by_project", index_events.c.index_name, index_events.c.project)
+Index("events_of_project", index_events.c.project)
 
-rendered = _table(
-    "rendered",
+positions = _table("positions", Column("name", String, primary_key=True), Column("serial", Integer, nullable=False))
+
+tokens = _table(
+    "tokens",
+    _serial(),
+    _text("digest"),  # sha256 of the secret, which nobody keeps
     _text("index_name"),
+    _text("rights"),  # read | upload
     _text("project"),
-    Column("serial", Integer, nullable=False),
-    PrimaryKeyConstraint("index_name", "project"),
+    _text("note"),
+    _text("who"),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    UniqueConstraint("digest"),
 )

@@ -210,7 +210,7 @@ def test_a_recipe_becomes_a_wheel_on_a_page() -> None:
     assert "demo-1.0-py3-none-any.whl#sha256=" in farm.page()
     document = json.loads(farm.tree.read("main/simple/demo/index.json") or b"")
     (file,) = document["files"]
-    served = farm.tree.read(f"main/simple/demo/{file['url']}".replace("simple/demo/../../", "")) or b""
+    served = farm.tree.read(f"main/simple/demo/{file['url']}".replace("main/simple/demo/../../../", "")) or b""
     assert sha256(served).hexdigest() == file["hashes"]["sha256"]
     assert document["versions"] == ["1.0"]
 

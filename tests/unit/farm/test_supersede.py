@@ -88,7 +88,7 @@ def test_the_yank_of_a_person_is_not_taken_back_and_supersedes_nothing() -> None
     assert standing(farm) == {SECOND}
 
 
-@pytest.mark.parametrize("killed", ["event:before", "event:after", "rendered:before", "rendered:after"])
+@pytest.mark.parametrize("killed", ["event:before", "event:after", "pages:before", "pages:after"])
 def test_a_kill_on_the_way_is_made_good_by_the_next_tick(killed: str) -> None:
     farm = Farm(Stamping())
     wish(farm, "a")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from random import Random
@@ -12,9 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
-from buildfarm.model.events import FilePublished, FileYanked, IndexEvent, Payload
-from buildfarm.model.wheel import Artifact
-from buildfarm.pages.project import fold
+from buildfarm.model.events import (
+    FileDeleted,
+    FilePublished,
+    FileYanked,
+    IndexEvent,
+    Payload,
+    ProjectMarked,
+    Status,
+    Tried,
+)
+from buildfarm.model.wheel import Artifact, Verdict
+from buildfarm.pages.project import File, fold
 from buildfarm.pages.simple import render_project, render_root
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pages"
@@ -75,6 +85,45 @@ def test_a_yank_is_taken_back_and_a_stray_one_means_nothing() -> None:
 def test_a_file_name_is_published_once() -> None:
     first, second = published("a-1-py3-none-any.whl", "1"), published("a-1-py3-none-any.whl", "2")
     assert [file.published for file in fold(events([first, second]))["farm-tools"].files] == [first]
+
+
+def test_a_file_goes_with_its_yank_and_may_come_back() -> None:
+    file = published("a-1-py3-none-any.whl")
+    name = file.artifact.name
+    gone = FileDeleted(project="farm-tools", filename=name)
+    assert fold(events([file, gone])) == {}
+    (back,) = fold(events([file, yanked(name, "oops"), gone, file]))["farm-tools"].files
+    assert back == File(index="main", published=file)
+
+
+def test_a_file_takes_the_place_of_the_one_that_it_names() -> None:
+    first, second = published("a-1-py3-none-any.whl", "1"), published("a-1-py3-none-any.whl", "2")
+    other = replace(second, artifact=replace(second.artifact, sha256="1" * 64), replaces=first.artifact.sha256)
+    told = events([first, yanked(first.artifact.name, "oops"), other])
+    assert fold(told)["farm-tools"].files == (File(index="main", published=other),)
+
+
+def test_a_project_that_is_quarantined_offers_nothing_and_says_so() -> None:
+    marks = [
+        ProjectMarked(project="farm-tools", status=status, reason="<b>")
+        for status in (Status.DEPRECATED, Status.QUARANTINED)
+    ]
+    for mark, files in zip(marks, (4, 0), strict=True):
+        status = mark.status.value
+        pages = render_project(fold(events([*SEVERAL, mark]))["farm-tools"])
+        document = json.loads(pages["farm-tools/index.json"])
+        assert document["project-status"] == {"status": status, "reason": "<b>"}
+        assert len(document["files"]) == len(Anchors(pages["farm-tools/index.html"]).found) == files
+        page = pages["farm-tools/index.html"].decode()
+        assert f'<meta name="pypi:project-status" content="{status}">' in page
+        assert '<meta name="pypi:project-status-reason" content="&lt;b&gt;">' in page
+
+
+def test_what_a_file_was_tested_on_is_told() -> None:
+    tried = (Tried(target="cp311-any", verdict=Verdict.PASSED), Tried(target="cp313-any", verdict=Verdict.SKIPPED))
+    pages = render_project(fold(events([replace(published("a-1.whl"), tried=tried)]))["farm-tools"])
+    (file,) = json.loads(pages["farm-tools/index.json"])["files"]
+    assert file["_tests"] == {"cp311-any": "passed", "cp313-any": "skipped"}
 
 
 def test_versions_are_in_order_and_normalised_and_each_there_once() -> None:
@@ -166,8 +215,8 @@ def test_every_link_is_relative_and_leads_to_the_file(found: list[Payload]) -> N
             url = urlsplit(anchor["href"])
             artifact = file.published.artifact
             assert (url.scheme, url.netloc, url.query) == ("", "", "")
-            assert url.path.split("/")[:4] == ["..", "..", "+f", artifact.sha256]
-            assert [unquote(part) for part in url.path.split("/")[4:]] == [artifact.name]
+            assert url.path.split("/")[:4] == ["..", "..", "..", "main"]
+            assert [unquote(part) for part in url.path.split("/")[4:]] == ["+f", artifact.sha256, artifact.name]
 
 
 @few
@@ -190,7 +239,8 @@ def test_only_serials_say_in_which_order_events_happened(found: list[Payload], r
 @given(st.lists(publications, max_size=8, unique_by=lambda file: file.artifact.name), st.permutations(range(8)))
 def test_publications_of_different_files_commute(found: list[FilePublished], order: list[int]) -> None:
     otherwise = [found[number] for number in order if number < len(found)]
-    assert fold(events(found)) == fold(events(otherwise))
+    first, second = (fold(events(each)) for each in (found, otherwise))
+    assert {name: it.files for name, it in first.items()} == {name: it.files for name, it in second.items()}
 
 
 @few
