@@ -1,18 +1,19 @@
 """The seams: Protocols. A docstring is what an implementer promises.
 
-Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Rendering, Tokens,
-Learning, Sources, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract`` holds every adapter to the same
-promises.
+Worker side: Claims, Store, Log, Runner, Session. Coordinator side: Requests, Jobs, Locks, Events, Replication, Primary,
+Rendering, Tokens, Learning, Sources, Shelf, Outlet, Resolver, Packages, Crates, Tree, Bell, Owners. ``tests/contract``
+holds every adapter to the same promises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
-from buildfarm.model.events import IndexEvent, Payload
+from buildfarm.model.distribution import Outgoing
+from buildfarm.model.events import FilePublished, IndexEvent, Payload
 from buildfarm.model.facts import KnownSource, KnownWheel
 from buildfarm.model.index import Index
 from buildfarm.model.job import BuildJob, BuildRequest, Environment, Input, Job, Lease, Lock, LockedWheel, Worker
@@ -21,9 +22,12 @@ from buildfarm.model.outcome import Outcome, Reason
 from buildfarm.model.recipe import Recipe
 from buildfarm.model.records import Beat, JobRow, Publication, Resolution
 from buildfarm.model.session import Command, Completed, Content, Endpoint, Fallen, Layout, SessionSpec, Sink, Stop
+from buildfarm.model.standing import Changes, Standing
 from buildfarm.model.system import Crate, SeenPackage, SystemPackage
 from buildfarm.model.token import Token
 from buildfarm.model.wheel import Artifact, TestReport
+
+T = TypeVar("T")
 
 # ------------------------------------------------------------------------------------------------ worker side
 
@@ -60,6 +64,9 @@ class Store(Protocol):
 
     def has(self, sha256: str) -> bool:
         """Whether the bytes are here."""
+
+    def remove(self, sha256: str) -> None:
+        """Forget the bytes, if they are here. What the tree has of them stays there."""
 
 
 class Log(Protocol):
@@ -216,17 +223,26 @@ class Events(Protocol):
     """Publications and the events that pages are made of."""
 
     def want(self, publication: Publication) -> bool:
-        """Insert it as wanted; False when these bytes were wanted before, or when the index has the name with other
+        """Insert it as wanted; False when these bytes are wanted or there, or when the index has the name with other
         bytes.
 
-        The latter is kept as a conflict, never an overwrite.
+        The latter is kept as a conflict, never an overwrite; but what the arrival ``replaces`` is withdrawn.
         """
 
-    def publications(self, index: str | None = None, states: frozenset[str] = frozenset()) -> tuple[Publication, ...]:
-        """In the order of insertion."""
+    def publications(
+        self,
+        index: str | None = None,
+        states: frozenset[str] = frozenset(),
+        projects: Collection[str] | None = None,
+    ) -> tuple[Publication, ...]:
+        """Those on the index, in those states, of those projects (None, none: any), in the order of insertion."""
+
+    def publish(self, publication: Publication, payload: FilePublished) -> bool:
+        """Append the event of a wanted publication; False where it is wanted no more, or was said before."""
 
     def append(self, index: str, payload: Payload, who: str = "") -> bool:
-        """Append the event; False where it is what was said last of the same, by file name and digest.
+        """Append the event; False where it is what was said last of the same, by file name and digest. A file that is
+        deleted is withdrawn with that.
 
         The first event of an index that was not configured configures it as a new one. Serials are in the order of
         the commits: whoever has read up to one has missed none before it.
@@ -241,6 +257,9 @@ class Events(Protocol):
     def since(self, serial: int) -> tuple[IndexEvent, ...]:
         """Every event after that one, in the order of their serials."""
 
+    def latest(self, indexes: Iterable[str], before: int | None, most: int) -> tuple[IndexEvent, ...]:
+        """At most so many of the last events of those indexes, of those before that serial if given; newest first."""
+
     def indexes(self) -> Mapping[str, Index]:
         """All indexes that there are, by name, with their last settings."""
 
@@ -248,7 +267,49 @@ class Events(Protocol):
         """Normalised names of the projects of which the index itself has a file."""
 
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
-        """wanted → published | conflict | refused; published → withdrawn."""
+        """wanted → published | conflict | refused | withdrawn."""
+
+    def remark(self, publication: Publication, note: str) -> None:
+        """Say of a published file why it waits still; empty: it is tried again."""
+
+
+class Replication(Protocol):
+    """Which of the homes that have the same events writes them, and events that come from there."""
+
+    def standing(self) -> Standing:
+        """Where this home stands."""
+
+    def after(self, serial: int, most: int) -> tuple[IndexEvent, ...]:
+        """The first events after that one, at most so many, in the order of their serials."""
+
+    def follow(self, primary: str, epoch: int) -> None:
+        """From now on the server at that URL writes, and ``Events.append`` refuses here.
+
+        Raises ``FarmError`` for a lower epoch than this home knows: another home took over from that one.
+        """
+
+    def take(self, events: Iterable[IndexEvent]) -> None:
+        """Append them as they are, serials too, all or none; raises ``FarmError`` where this home follows nobody."""
+
+    def promote(self) -> Standing:
+        """From now on this home writes, in a new epoch; nothing changes where it did before."""
+
+
+class Primary(Protocol):
+    """The server that a replica follows."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without credentials."""
+
+    def changes(self, since: int) -> Changes:
+        """Where it stands and its first events after that one; none only if there are none.
+
+        Raises ``FarmError`` where it does not answer so.
+        """
+
+    def fetch(self, path: str, take: Callable[[IO[bytes]], T]) -> T | None:
+        """What ``take`` makes of the bytes of the file at a path of its tree; None where it has none."""
 
 
 class Rendering(Protocol):
@@ -324,6 +385,30 @@ class Sources(Protocol):
         """
 
 
+class Shelf(Protocol):
+    """Somewhere that has distributions of projects: an index, a folder, a web server's listing, an export."""
+
+    def projects(self) -> tuple[str, ...]:
+        """Normalised names of all projects. Raises ``Unavailable`` where it cannot be asked, as ``offers`` does."""
+
+    def offers(self, project: str) -> tuple[Offer, ...]:
+        """All its files of the project; empty when it does not know it."""
+
+
+class Outlet(Protocol):
+    """Somewhere else that distributions are published to: another index, a folder.
+
+    Raises ``Refused`` for what it does not take, 409 where it has the name with other bytes; ``FarmError`` where it
+    cannot be reached.
+    """
+
+    def has(self, project: str) -> Mapping[str, str]:
+        """Its files of the project by name, and their sha256, empty where it does not tell."""
+
+    def put(self, file: Outgoing, content: IO[bytes]) -> None:
+        """Publish the file there; its bytes from the start."""
+
+
 class Resolver(Protocol):
     """Locks requirements."""
 
@@ -376,8 +461,19 @@ class Tree(Protocol):
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only. True when equal bytes are there, False when others are."""
 
+    def digest(self, path: str) -> str | None:
+        """The sha256 of the file at a path; None when there is none."""
+
     def remove(self, path: str) -> bool:
         """Remove a file, and the folders that it leaves empty; False when it is not there."""
+
+    def point(self, path: str, target: str) -> None:
+        """Let the path lead to a folder beside it or below that, ``target``, in one step: who reads below the path sees
+        the old or the new files.
+        """
+
+    def clear(self, path: str) -> None:
+        """Remove a folder with all that is in it, or what leads to one, if it is there."""
 
     def names(self, path: str) -> tuple[str, ...]:
         """Names of the files and folders in a folder of the tree, sorted; none where there is no folder."""

@@ -39,31 +39,30 @@ def aside(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def another(path: Path) -> Iterator[Path]:
-    """Another name of a file from ``aside``, to be moved away; a copy of it where it can have no more names."""
-    link = path.with_name(f"{path.name}+")
-    link.unlink(missing_ok=True)
+def replace_by_link(source: Path, target: str) -> None:
+    """Put a file from ``aside`` over another too, in one step: by one more name, or a copy if it can have no more."""
+    link = f"{source}+"
     try:
-        os.link(path, link)
+        os.link(source, link)
     except OSError:
-        shutil.copy2(path, link)
+        shutil.copy2(source, link)
     try:
-        yield link
-    finally:
-        link.unlink(missing_ok=True)
+        replace(link, target)
+    except OSError:
+        Path(link).unlink(missing_ok=True)
+        raise
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: Path | str, target: Path | str) -> None:
     """Move a file over another in one step. On Windows it waits a moment for whoever is reading that one."""
     for _ in range(_TRIES if os.name == "nt" else 0):
         try:
-            source.replace(target)
+            Path(source).replace(target)
         except PermissionError:
             time.sleep(0.02)
         else:
             return
-    source.replace(target)
+    os.replace(source, target)  # noqa: PTH105 - done hundreds of times, and a Path takes as long as the rest
 
 
 def settle(file: IO[bytes], mode: int) -> None:
@@ -138,9 +137,3 @@ def _lives(pid: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def copy(source: Path, file: IO[bytes]) -> None:
-    """Copy the bytes of ``source`` into an open file."""
-    with source.open("rb") as original:
-        shutil.copyfileobj(original, file, 1 << 20)

@@ -53,6 +53,10 @@ class MemoryStore:
         """Whether the bytes are here."""
         return sha256 in self._kept
 
+    def remove(self, sha256: str) -> None:
+        """Forget the bytes."""
+        self._kept.pop(sha256, None)
+
 
 class MemoryTree:
     """A ``ports.Tree``."""
@@ -77,15 +81,34 @@ class MemoryTree:
             for path in paths:
                 self.write(path, content)
 
+    def digest(self, path: str) -> str | None:
+        """The sha256 of a file."""
+        content = self.read(path)
+        return None if content is None else hashlib.sha256(content).hexdigest()
+
     def remove(self, path: str) -> bool:
         """Remove a file."""
         plain_path(path)
         return self._files.pop(path, None) is not None
 
+    def point(self, path: str, target: str) -> None:
+        """Copy the folder's files, which takes one step under the lock."""
+        at, there = "/".join(plain_path(path)), f"{path.rpartition('/')[0]}/{'/'.join(plain_path(target))}/".lstrip("/")
+        with self._lock:
+            kept = {each: content for each, content in self._files.items() if not each.startswith(f"{at}/")}
+            found = {each[len(there) :]: content for each, content in kept.items() if each.startswith(there)}
+            self._files = kept | {f"{at}/{name}": content for name, content in found.items()}
+
+    def clear(self, path: str) -> None:
+        """Remove a folder."""
+        inside = f"{'/'.join(plain_path(path))}/"
+        self._files = {each: content for each, content in self._files.items() if not each.startswith(inside)}
+
     def names(self, path: str) -> tuple[str, ...]:
-        """Names in a folder."""
+        """Names in a folder; those with a dot are hidden."""
         inside = f"{path}/"
-        return tuple(sorted({each[len(inside) :].split("/")[0] for each in self._files if each.startswith(inside)}))
+        found = {each[len(inside) :].split("/")[0] for each in self._files if each.startswith(inside)}
+        return tuple(sorted(name for name in found if not name.startswith(".")))
 
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only."""

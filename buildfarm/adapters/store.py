@@ -55,12 +55,21 @@ class LocalStore:
         """Whether the bytes are here."""
         return self.path(sha256).is_file()
 
+    def remove(self, sha256: str) -> None:
+        """Forget the bytes, if they are here. What is linked to them stays."""
+        self.path(sha256).unlink(missing_ok=True)
+
     def path(self, sha256: str) -> Path:
         """Where the bytes are, or would be. The file must not be written to."""
-        if not _SHA256.fullmatch(sha256):
-            raise FarmError(f"{sha256!r} is no sha256 of 64 hex digits")
-        return self._folder / sha256[:2] / sha256
+        return self._folder / key(sha256)
 
     def sweep(self) -> int:
         """Remove what killed puts left; the count of files."""
         return durable.sweep(self._folder)
+
+
+def key(sha256: str) -> str:
+    """Where the bytes are below the root of a store: ``ab/<sha256>``. Raises ``FarmError`` for what is no sha256."""
+    if not _SHA256.fullmatch(sha256):
+        raise FarmError(f"{sha256!r} is no sha256 of 64 hex digits")
+    return f"{sha256[:2]}/{sha256}"

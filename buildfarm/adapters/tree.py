@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from buildfarm.adapters import durable
 from buildfarm.model.errors import FarmError
@@ -14,9 +16,11 @@ from buildfarm.model.wheel import Artifact
 
 
 class FileTree:
-    """A ``ports.Tree`` in a folder; ``locate`` gives the store's path of a sha256."""
+    """A ``ports.Tree`` in a folder; ``locate`` gives the store's path of a sha256, or its bytes if it has no path."""
 
-    def __init__(self, folder: Path, locate: Callable[[str], Path], crash: durable.Crash = durable.no_crash) -> None:
+    def __init__(
+        self, folder: Path, locate: Callable[[str], Path | IO[bytes]], crash: durable.Crash = durable.no_crash
+    ) -> None:
         self._folder = folder
         self._locate = locate
         self._crash = crash
@@ -37,34 +41,52 @@ class FileTree:
 
         The paths of one content are links to one file: three hundred of them cost little more than one.
         """
-        changed: set[Path] = set()
+        changed: set[str] = set()
         for content, paths in files:
-            wanted = [path for path in paths if self.read(path) != content]
+            wanted = self._others(content, paths)
             if not wanted:
                 continue
             try:
-                self._replace(content, [self._at(path) for path in wanted], changed)
+                self._replace(content, wanted, changed)
             except OSError as error:
                 raise self._failed("write", wanted[0], error) from error
-        durable.sync_folders(changed)
+        durable.sync_folders([*map(Path, changed)])
 
-    def _replace(self, content: bytes, places: Iterable[Path], changed: set[Path]) -> None:
+    def _others(self, content: bytes, paths: Iterable[str]) -> list[str]:
+        """Where there is anything else than the content: of files that are one, one is read."""
+        same: dict[int, bool] = {}
+        others = []
+        for path in paths:
+            at = f"{self._folder}/{'/'.join(plain_path(path))}"
+            try:
+                there = os.stat(at)  # noqa: PTH116 - hundreds of them, and a Path takes ten times as long
+            except (FileNotFoundError, NotADirectoryError):
+                others.append(at)
+                continue
+            if there.st_ino not in same:
+                same[there.st_ino] = there.st_size == len(content) and self.read(path) == content
+            if not same[there.st_ino]:
+                others.append(at)
+        return others
+
+    def _replace(self, content: bytes, places: Iterable[str], changed: set[str]) -> None:
         with durable.aside(self._folder) as (temporary, file):
             file.write(content)
             durable.settle(file, 0o644)
             self._crash("tree.write:written")
             for at in places:
-                changed |= {*durable.make_folders(at.parent), at.parent}
-                with durable.another(temporary) as link:
-                    durable.replace(link, at)
+                folder = at.rpartition("/")[0]
+                if folder not in changed:
+                    changed |= {folder, *map(str, durable.make_folders(Path(folder)))}
+                durable.replace_by_link(temporary, at)
 
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only; False when other bytes are there, True when equal ones."""
-        at, original = self._at(path), self._locate(artifact.sha256)
+        at = self._at(path)
         try:
             durable.make_folder(at.parent)
             try:
-                self._link(original, at)
+                self._link(self._locate(artifact.sha256), at)
             except FileExistsError:
                 with at.open("rb") as present:
                     return hashlib.file_digest(present, "sha256").hexdigest() == artifact.sha256
@@ -73,6 +95,14 @@ class FileTree:
         except OSError as error:
             raise self._failed("link", path, error) from error
         return True
+
+    def digest(self, path: str) -> str | None:
+        """The sha256 of the file at a path; None when there is none."""
+        try:
+            with self._at(path).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
 
     def remove(self, path: str) -> bool:
         """Remove a file, and the folders that it leaves empty; False when it is not there."""
@@ -92,6 +122,32 @@ class FileTree:
             raise self._failed("remove", path, error) from error
         return True
 
+    def point(self, path: str, target: str) -> None:
+        """Let the path lead to a folder beside it or below that, ``target``, in one step: a symbolic link."""
+        at = self._at(path)
+        plain_path(target)
+        try:
+            durable.make_folder(at.parent)
+            with durable.aside(self._folder) as (temporary, _):
+                temporary.unlink()
+                temporary.symlink_to(target)
+                durable.replace(temporary, at)
+            self._crash("tree.point:pointed")
+            durable.sync_folder(at.parent)
+        except OSError as error:
+            raise self._failed("point", path, error) from error
+
+    def clear(self, path: str) -> None:
+        """Remove a folder with all that is in it, or what leads to one, if it is there."""
+        at = self._at(path)
+        try:
+            if at.is_symlink():
+                at.unlink()
+            elif at.is_dir():
+                shutil.rmtree(at)
+        except OSError as error:
+            raise self._failed("clear", path, error) from error
+
     def names(self, path: str) -> tuple[str, ...]:
         """Names of the files and folders in a folder of the tree, sorted; none where there is no folder."""
         try:
@@ -103,16 +159,24 @@ class FileTree:
         """Remove what killed writes left; the count of files."""
         return durable.sweep(self._folder)
 
-    def _link(self, original: Path, at: Path) -> None:
+    def _link(self, original: Path | IO[bytes], at: Path) -> None:
+        if not isinstance(original, Path):
+            with original:
+                self._copy(original, at)
+            return
         try:
             os.link(original, at)
         except (FileExistsError, FileNotFoundError):
             raise
         except OSError:  # the store is on another device, or the file has all the links that it may have
-            with durable.aside(self._folder) as (temporary, file):
-                durable.copy(original, file)
-                durable.settle(file, 0o444)
-                os.link(temporary, at)
+            with original.open("rb") as content:
+                self._copy(content, at)
+
+    def _copy(self, content: IO[bytes], at: Path) -> None:
+        with durable.aside(self._folder) as (temporary, file):
+            shutil.copyfileobj(content, file, 1 << 20)
+            durable.settle(file, 0o444)
+            os.link(temporary, at)
 
     def _at(self, path: str) -> Path:
         return self._folder.joinpath(*plain_path(path))

@@ -81,7 +81,7 @@ class Upstream:
             # As it is: some servers call a .tar.gz "Content-Encoding: gzip", and it would come unpacked.
             with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
                 response.raise_for_status()
-                return take(io.BufferedReader(_Body(response.iter_raw())))
+                return take(io.BufferedReader(Body(response.iter_raw())))
 
         return self._persist(url, ask)
 
@@ -103,7 +103,7 @@ class Upstream:
             self._sleep(pause)
 
 
-class _Body(io.RawIOBase):
+class Body(io.RawIOBase):
     """The chunks of a response as a readable stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:

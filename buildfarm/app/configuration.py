@@ -31,7 +31,7 @@ def to_plain(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
         },
         "parts": {
             "ledger": str(settings.ledger),
-            "store": str(settings.store),
+            "store": str(settings.local_store),
             "indexes": str(settings.tree),
             "logs": str(settings.logs),
             "tools": str(settings.home / "tools"),

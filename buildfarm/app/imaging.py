@@ -21,11 +21,11 @@ from buildfarm.adapters.container.making.maker import Maker
 from buildfarm.adapters.container.making.wheels import Wheels
 from buildfarm.adapters.container.network import of_this_machine
 from buildfarm.adapters.container.sweep import sweep
-from buildfarm.adapters.store import LocalStore
 from buildfarm.app import fetching
 from buildfarm.app.containers import ABSENT, OFF, engine_of, images_on
 from buildfarm.app.image_files import read_images
 from buildfarm.app.settings import Settings
+from buildfarm.app.storing import open_store
 from buildfarm.model.errors import FarmError
 from buildfarm.model.image import Image, defined
 from buildfarm.ports import Report
@@ -39,7 +39,7 @@ def site_images(settings: Settings, environ: Mapping[str, str], report: Report) 
     engine = engine_of(settings, environ)
     if engine is None:
         raise FarmError(OFF if settings.engine == "none" else ABSENT)
-    return images_on(engine, settings, LocalStore(settings.store), report)
+    return images_on(engine, settings, open_store(settings), report)
 
 
 def maker_of(images: Images, settings: Settings, environ: Mapping[str, str], report: Report) -> Maker:
@@ -92,7 +92,7 @@ def overview(settings: Settings, environ: Mapping[str, str], report: Report) -> 
     """Every image of the site: what it offers, whether the engine has it (None: no engine), how it gets here."""
     described = read_images(settings.images)
     engine = engine_of(settings, environ)
-    images = images_on(engine, settings, LocalStore(settings.store), report) if engine else None
+    images = images_on(engine, settings, open_store(settings), report) if engine else None
     return [_overview(image, described, images) for image in described.values()]
 
 
@@ -171,9 +171,9 @@ def _untagged(images: Images, tag: str) -> bool:
 
 
 def _forgotten(images: Images, settings: Settings, current: set[str]) -> list[str]:
-    store = LocalStore(settings.store)
+    store = open_store(settings)
     gone = []
     for artifact in images.exports.forget(current):
-        store.path(artifact.sha256).unlink(missing_ok=True)
+        store.remove(artifact.sha256)
         gone.append(f"{artifact.name} in the store")
     return gone

@@ -37,7 +37,7 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
 
     Raises ``KeyboardInterrupt`` when told to stop: the workers have handed their jobs back by then.
     """
-    with site.owner() as owner, _quit_on_signals(site.screen.report) as quit_, site.screen:
+    with site.owner() as owner, quit_on_signals(site.screen.report) as quit_, site.screen:
         site.runner.sweep(site.farm.owners.live())
         request = submit(site.farm, request)
         worker = Worker(name=owner, lanes=site.lanes, environments=site.fingerprints)
@@ -49,7 +49,7 @@ def build(site: Site, request: BuildRequest, jobs: int) -> Result:
         if plan.complete and len(cached) == len(rows):
             jobs = 0  # nothing but a tick is left to do
         _in_background(site, [job for job in plan.jobs if job.key not in cached])
-        ticked = _drive(site, request, _Crew(place=place, worker=worker, size=jobs, quit_=quit_))
+        ticked = drive(site, Crew(place=place, worker=worker, size=jobs, quit_=quit_), request)
         return Result(request=request, ticked=ticked, rows=site.farm.jobs.rows(request.id), cached=cached)
 
 
@@ -65,8 +65,8 @@ def _in_background(site: Site, jobs: Iterable[Job]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Crew:
-    """The workers of one request."""
+class Crew:
+    """The workers of one request, ``size`` of them; ``quit_`` tells them to stop."""
 
     place: Workplace
     worker: Worker
@@ -74,7 +74,8 @@ class _Crew:
     quit_: threading.Event
 
 
-def _drive(site: Site, request: BuildRequest, crew: _Crew) -> Ticked:
+def drive(site: Site, crew: Crew, request: BuildRequest) -> Ticked:
+    """Tick and work until nothing is left to do for the request; raises ``KeyboardInterrupt`` when told to stop."""
     over = threading.Event()
 
     def work() -> None:
@@ -112,7 +113,7 @@ def _raise_if_dead(workers: list[Future[None]]) -> None:
 
 
 @contextmanager
-def _quit_on_signals(report: Report) -> Iterator[threading.Event]:
+def quit_on_signals(report: Report) -> Iterator[threading.Event]:
     """TERM and Ctrl-C set the event: sessions end, jobs go back to the queue, and the main thread is interrupted."""
     quit_ = threading.Event()
     stopping = Progress(job="", step="stop", message="stopping: sessions end, and their jobs go back to the queue …")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging import tags
+
 from buildfarm.adapters.host import environments, interpreters, services
 from buildfarm.adapters.host.environments import Refused
 from buildfarm.app.settings import Settings
@@ -34,7 +36,8 @@ def look(settings: Settings, environ: Mapping[str, str], cache: Path) -> Machine
 def offered(machine: Machine, images: Mapping[str, Image], settings: Settings) -> tuple[Environment, ...]:
     """Its environments, with those services of ``images`` that it has itself; and those that lack something."""
     serving = services.offered(images)
-    served = (replace(each, services=serving) for each in machine.environments)
+    runs = next((each for each in tags.platform_tags() if each.startswith("manylinux_")), "")
+    served = (replace(each, services=serving, runs=runs) for each in machine.environments)
     return (*served, *(_lacking(each, settings) for each in machine.refused))
 
 

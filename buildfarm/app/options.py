@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -49,6 +50,14 @@ TARGETS = click.option(
 )
 INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
+
+
+def span(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    """A length of time such as ``30d``, in seconds."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no length of time: a number with s, m, h, d or w, such as 30d")
+    return float(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]])
 
 
 def news_options(command: Callable[..., Any]) -> Callable[..., Any]:

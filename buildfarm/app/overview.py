@@ -47,7 +47,7 @@ def status_json(site: Site) -> dict[str, Any]:
                 "id": each.id,
                 "owner": each.owner,
                 "index": each.index,
-                "projects": [recipe.name for recipe in each.recipes],
+                "projects": [recipe.name for recipe in (*each.recipes, *(upload.recipe for upload in each.uploads))],
             }
             for each in site.farm.requests.open_requests()
         ],

@@ -85,6 +85,12 @@ def recipe_files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(each for each in found if not each.name.startswith(".") and not each.is_dir()))
 
 
+def recipe_named(name: str, folder: Path) -> Recipe | None:
+    """The recipe of a project in a folder of them; None where there is none, or one with errors."""
+    path = folder / f"{name}.yaml"
+    return next(iter(read_recipe_file(path).recipes), None) if path.is_file() else None
+
+
 def read_recipe_file(path: Path, demands: Demands = lambda _parsed, _file: ()) -> Read:
     """One recipe file with its diagnostics; one that cannot be read is a diagnostic too."""
     try:

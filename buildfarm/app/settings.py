@@ -31,14 +31,16 @@ _ENGINE_URL = r"(unix|tcp|ssh|http|https|npipe)://\S+"
 class Settings:
     """What this site is like.
 
-    ``upstream``: where sdists and build requirements come from, an index URL or a folder (default: pip's own
-    configuration); ``glibc``: the floor of manylinux targets; ``recipes``: the folder in which ``build NAME`` finds
-    ``NAME.yaml``; ``lease``: seconds; ``isolation``: of sessions on this machine itself: auto, bubblewrap or none;
-    ``engine``: of containers: auto, none, or a URL as DOCKER_HOST has it; ``images``: the folder that describes its
-    images; ``crash_at``: for the kill tests.
+    ``store``: where files are kept by their digest, ``s3://bucket/prefix`` (default: in the home); ``upstream``: where
+    sdists and build requirements come from, an index URL or a folder (default: pip's own configuration); ``glibc``: the
+    floor of manylinux targets; ``recipes``: the folder in which ``build NAME`` finds ``NAME.yaml``; ``lease``: seconds;
+    ``isolation``: of sessions on this machine itself: auto, bubblewrap or none; ``engine``: of containers: auto, none,
+    or a URL as DOCKER_HOST has it; ``images``: the folder that describes its images; ``upload_limit``: bytes that an
+    uploaded file may have, written with a unit, ``512MiB``; ``crash_at``: for the kill tests.
     """
 
     home: Path
+    store: str = ""
     index: str = "main"
     upstream: str = ""
     glibc: str = "2.17"
@@ -48,6 +50,7 @@ class Settings:
     isolation: str = "auto"
     engine: str = "auto"
     images: Path = field(default_factory=shipped)
+    upload_limit: int = 1 << 30
     crash_at: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,8 +60,8 @@ class Settings:
         return self.home / "ledger.db"
 
     @property
-    def store(self) -> Path:
-        """The folder of all files by their digest."""
+    def local_store(self) -> Path:
+        """The folder of all files by their digest; where they are kept elsewhere, of those that this machine needs."""
         return self.home / "store"
 
     @property
@@ -195,6 +198,13 @@ def _seconds(value: object) -> float:
     return float(str(value))
 
 
+def _bytes(value: object) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,11})(|KiB|MiB|GiB|TiB)", str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is no number of bytes above 0, with a unit or without: 512MiB")
+    return int(match[1]) << 10 * ("", "KiB", "MiB", "GiB", "TiB").index(match[2])
+
+
 def _index(value: object) -> str:
     for reason in refused(Index(name=str(value)), {}):
         raise ValueError(reason)
@@ -205,6 +215,12 @@ def _glibc(value: object) -> str:
     if str(value) not in ["{}.{}".format(*floor) for floor in FLOORS]:
         raise ValueError(f"{value!r} is no manylinux floor: 2.17, 2.28, 2.34, …")
     return str(value)
+
+
+def _store(value: object) -> str:
+    if value and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#\s]+)*/?", str(value)):
+        raise ValueError(f"{value!r} is not s3://BUCKET/PREFIX; with nothing, files are kept in the home")
+    return str(value).rstrip("/")
 
 
 def _isolation(value: object) -> str:
@@ -224,6 +240,7 @@ NAMES = tuple(each.name for each in fields(Settings) if each.name != "origins")
 
 _EXAMPLES: Mapping[str, str] = {
     "home": "/srv/buildfarm",
+    "store": "s3://wheels/buildfarm",
     "index": "company/base",
     "upstream": "https://index.example/simple",
     "glibc": "2.28",
@@ -233,11 +250,13 @@ _EXAMPLES: Mapping[str, str] = {
     "isolation": "bubblewrap",
     "engine": "none",
     "images": "images",
+    "upload_limit": "512MiB",
     "crash_at": "list",
 }
 
 _CHECKS: Mapping[str, Callable[[object], object]] = {
     "home": _path,
+    "store": _store,
     "index": _index,
     "upstream": str,
     "glibc": _glibc,
@@ -247,5 +266,6 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "isolation": _isolation,
     "engine": _engine,
     "images": _path,
+    "upload_limit": _bytes,
     "crash_at": str,
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uv
 
+from buildfarm.adapters import durable
 from buildfarm.adapters.git_source import GitSources
 from buildfarm.adapters.host import bubblewrap, cgroup, interpreters, tools
 from buildfarm.adapters.host.apt import Apt
@@ -31,14 +32,14 @@ from buildfarm.adapters.pinned_table import PinnedTable
 from buildfarm.adapters.resolver import UvResolver
 from buildfarm.adapters.sources import UpstreamSources, places
 from buildfarm.adapters.sql.ledger import Ledger
-from buildfarm.adapters.store import LocalStore
-from buildfarm.adapters.tree import FileTree
 from buildfarm.adapters.upstream import open_upstream
 from buildfarm.app import containers, fetching
 from buildfarm.app.machine import Machine, look, offered
 from buildfarm.app.once import LateRunner, Once
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
+from buildfarm.app.recipe_files import recipe_named
 from buildfarm.app.settings import Settings
+from buildfarm.app.storing import open_store, open_tree
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.work import Workplace
 from buildfarm.model.errors import FarmError
@@ -46,7 +47,7 @@ from buildfarm.model.image import Image
 from buildfarm.model.job import Environment, Job
 from buildfarm.model.services import variables
 from buildfarm.model.target import FLOORS
-from buildfarm.ports import Log, Report, Runner
+from buildfarm.ports import Log, Report, Runner, Store
 from buildfarm.steps.build import HOOK_VERSION
 from buildfarm.steps.graft import GRAFT_VERSION
 
@@ -95,16 +96,16 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     config = fetching.pip_config(settings, environ)
     machine = look(settings, environ, settings.answers)
     toolchain = toolchain_of(settings, environ, machine, screen.report)
-    store, owners, bell = LocalStore(settings.store, crash), LocalOwners(home), MemoryBell()
-    tree, log = FileTree(settings.tree, store.path, crash), ToldLog(FileLog(settings.logs), screen)
-    for place in (store, tree):
-        place.sweep()
+    store, owners, bell = open_store(settings, crash), LocalOwners(home), MemoryBell()
+    tree, log = open_tree(settings, store, crash), ToldLog(FileLog(settings.logs), screen)
+    for folder in (settings.local_store, settings.tree):
+        durable.sweep(folder)
     found = Once(lambda: containers.look(settings, environ, store, screen.report))
     shop = Once(lambda: containers.workshop(found(), settings, environ, screen.report))
     lane = f"linux-{platform.machine()}-host"
     host = Once(lambda: _host_runner(settings, environ, store, toolchain, found().images))
     runner = LateRunner(Once(lambda: LaneRunner({lane: host(), **shop().runners})))
-    with open_upstream(config) as upstream, _open_ledger(settings, crash) as ledger:
+    with open_upstream(config) as upstream, open_ledger(settings) as ledger:
         configured = places(config, upstream, settings.cache / "pages")
         git = GitSources(settings.cache / "git", fetching.for_git(config, environ), screen.report)
         farm = Coordinator(
@@ -114,6 +115,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             learning=ledger.learning,
             events=ledger.events,
             rendering=ledger.rendering,
+            replication=ledger.replication,
             store=store,
             sources=UpstreamSources(fetching.sdist_places(settings, configured), upstream, store, git),
             resolver=PinnedTable(
@@ -128,6 +130,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             owners=owners,
             environments=Once(lambda: (*offered(machine, found().images, settings), *found().environments)),
             servers=lambda: variables(found().images),
+            recipe=lambda name: recipe_named(name, settings.recipes),
             clock=_clock,
             floors=FLOORS if settings.origins["glibc"] == "default" else (),
             tools={**tools.versions(), "buildfarm-hook": HOOK_VERSION, "buildfarm-graft": GRAFT_VERSION},
@@ -157,7 +160,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
 def _host_runner(
     settings: Settings,
     environ: Mapping[str, str],
-    store: LocalStore,
+    store: Store,
     toolchain: HostToolchain,
     images: Mapping[str, Image],
 ) -> HostRunner:
@@ -176,7 +179,7 @@ def _resolver(settings: Settings, environ: Mapping[str, str], machine: Machine, 
     )
 
 
-def _crates(settings: Settings, environ: Mapping[str, str], store: LocalStore, toolchain: HostToolchain) -> CargoCrates:
+def _crates(settings: Settings, environ: Mapping[str, str], store: Store, toolchain: HostToolchain) -> CargoCrates:
     return CargoCrates(
         home=settings.cache / "cargo",
         store=store,
@@ -196,14 +199,18 @@ def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machin
         uv=uv.find_uv_bin(),
         environ=fetching.for_programs(fetching.pip_config(settings, environ), environ),
         report=report,
-        store=LocalStore(settings.store),
+        store=open_store(settings),
     )
 
 
 @contextmanager
-def _open_ledger(settings: Settings, crash: Callable[[str], None]) -> Iterator[Ledger]:
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger of a site, alone: enough for whoever neither builds nor renders. Raises ``FarmError``."""
+    _make(settings.home)
     locks = settings.home / "owners.locks"
-    ledger = Ledger(f"sqlite:///{settings.ledger}", term=settings.lease, folder=locks, crash=crash)
+    ledger = Ledger(
+        f"sqlite:///{settings.ledger}", term=settings.lease, folder=locks, crash=crash_at(settings.crash_at)
+    )
     try:
         yield ledger
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from buildfarm.model.job import Environment
+from buildfarm.model.recipe import Recipe
 from buildfarm.ports import (
     Bell,
     Crates,
@@ -16,6 +17,7 @@ from buildfarm.ports import (
     Owners,
     Packages,
     Rendering,
+    Replication,
     Report,
     Requests,
     Resolver,
@@ -32,6 +34,8 @@ class Coordinator:
 
     ``environments`` and ``servers`` (``Facts``) are asked for where they are needed: an engine may have to be asked.
 
+    ``recipe`` gives the site's own recipe of a project, for the tests of what is uploaded.
+
     ``floors`` are the glibc floors, in order, that system packages may raise a target to; none if the site names one.
     """
 
@@ -41,6 +45,7 @@ class Coordinator:
     learning: Learning
     events: Events
     rendering: Rendering
+    replication: Replication
     store: Store
     sources: Sources
     resolver: Resolver
@@ -54,4 +59,5 @@ class Coordinator:
     tools: Mapping[str, str] = field(default_factory=dict)
     floors: tuple[tuple[int, int], ...] = ()
     servers: Callable[[], Mapping[str, Collection[str]]] = dict
+    recipe: Callable[[str], Recipe | None] = lambda _: None
     report: Report = no_report

@@ -45,10 +45,10 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         environments=farm.environments(),
         tools=farm.tools,
         versions=versions,
-        sources=_sources(resolution),
+        sources={**farm.locks.pinned([each.recipe.name for each in request.uploads]), **_sources(resolution)},
         wheels=farm.learning.wheels(keys),
         failed=farm.learning.failed(request.id),
-        published=_published(farm.events.publications(request.index, frozenset({"published"}))),
+        published=_published(farm.events.publications(request.index, frozenset({"published"}), names)),
         last=farm.learning.last(names),
         packages=pin_packages(farm, request, versions),
         floors=farm.floors,
@@ -68,6 +68,8 @@ def _sources(resolution: Resolution) -> dict[tuple[str, str], KnownSource | Reas
 def _published(publications: Iterable[Publication]) -> dict[tuple[str, str], tuple[KnownWheel, ...]]:
     found: dict[tuple[str, str], list[KnownWheel]] = {}
     for each in publications:
+        if not each.artifact.name.endswith(".whl"):
+            continue
         wheel = KnownWheel(artifact=each.artifact, content=each.content, extensions=0)
         found.setdefault((each.project, each.version), []).append(wheel)
     return {pair: tuple(wheels) for pair, wheels in found.items()}

@@ -8,16 +8,18 @@ from itertools import groupby
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.errors import StepFailed
+from buildfarm.model.events import Tried, unaccepted
+from buildfarm.model.index import Index, IndexClass, settings
 from buildfarm.model.job import BuildJob, BuildRequest
 from buildfarm.model.plan import Goal, Plan
-from buildfarm.model.records import JobRow, Publication
+from buildfarm.model.records import Arrival, JobRow, Publication
 from buildfarm.model.wheel import Artifact, TestReport, Verdict, VerifiedWheel
 from buildfarm.ports import Progress
 from buildfarm.verify.claim import claim_of
 from buildfarm.verify.rules import verify
 
-ACCEPTED = frozenset({Verdict.PASSED, Verdict.SKIPPED})
-"""What ``main`` accepts: passed, or skipped by the recipe."""
+_KNOWN = frozenset({"wanted", "published", "conflict", "refused"})
+"""Publications that count: not those of files that were deleted or replaced since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Judgement:
     """A wheel and whether it is good, must wait (``waits`` names a target), or is withheld (``withheld`` says why).
 
     ``same_as`` names a file of the index that holds the same, so that a good wheel is not published beside it.
+    ``tried`` are the results that are in.
     """
 
     wheel: Artifact
@@ -32,6 +35,7 @@ class Judgement:
     waits: str = ""
     withheld: str = ""
     same_as: str = ""
+    tried: tuple[Tried, ...] = ()
 
     @property
     def served_by(self) -> str:
@@ -47,9 +51,8 @@ class Judgement:
 def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgement, ...]:
     """Judge every wheel of the plan; want the publication of the good ones."""
     reports = farm.learning.reports([goal.test for goal in plan.goals if goal.test])
-    judgements = tuple(
-        _judge(wheel, goals, reports, farm.learning.failed(request.id)) for wheel, goals in _by_wheel(plan.goals)
-    )
+    failed, index = farm.learning.failed(request.id), settings(request.index, farm.events.indexes())
+    judgements = tuple(judged(wheel, goals, reports, failed, index) for wheel, goals in _by_wheel(plan.goals))
     judgements = _hold_together(request, plan, judgements)
     builds = {row.job.key: row for row in farm.jobs.rows(request.id, frozenset({"succeeded"}))}
     for judgement in judgements:
@@ -60,7 +63,7 @@ def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgeme
 
 def told(farm: Coordinator, request: BuildRequest, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
     """The judgements with what publishing came to: withheld after all, or left to a file that holds the same."""
-    publications = farm.events.publications(request.index)
+    publications = _publications(farm, request, {each.goals[0].project for each in judgements})
     made = farm.learning.wheels([each.goals[0].build for each in judgements])
 
     def end(judgement: Judgement) -> Judgement:
@@ -76,18 +79,26 @@ def told(farm: Coordinator, request: BuildRequest, judgements: tuple[Judgement, 
 
 
 def _by_wheel(goals: Iterable[Goal]) -> Iterable[tuple[Artifact, tuple[Goal, ...]]]:
-    covered = sorted((goal for goal in goals if goal.wheel), key=lambda goal: goal.wheel.sha256 if goal.wheel else "")
+    built = (goal for goal in goals if goal.wheel and goal.build)
+    covered = sorted(built, key=lambda goal: goal.wheel.sha256 if goal.wheel else "")
     for _, group in groupby(covered, key=lambda goal: goal.wheel.sha256 if goal.wheel else ""):
         same = tuple(group)
         if same[0].wheel is not None:
             yield same[0].wheel, same
 
 
-def _judge(
-    wheel: Artifact, goals: tuple[Goal, ...], reports: Mapping[str, TestReport], failed: frozenset[str]
+def judged(
+    wheel: Artifact,
+    goals: tuple[Goal, ...],
+    reports: Mapping[str, TestReport],
+    failed: frozenset[str],
+    index: Index,
 ) -> Judgement:
+    """Hold the results of one wheel against what its index accepts; ``failed`` are keys of jobs that ended badly."""
+    tried: list[Tried] = []
     for goal in goals:
         if goal.skip:
+            tried.append(Tried(target=str(goal.target), verdict=Verdict.SKIPPED, reason=goal.skip))
             continue
         report = reports.get(goal.test)
         if goal.test in failed:
@@ -95,9 +106,14 @@ def _judge(
             return Judgement(wheel=wheel, goals=goals, withheld=f"the test for {goal.target} failed: {reason}")
         if report is None or report.verdict is Verdict.FAILED:  # a failed report of an earlier request is tried again
             return Judgement(wheel=wheel, goals=goals, waits=str(goal.target))
-        if report.verdict not in ACCEPTED:
-            return Judgement(wheel=wheel, goals=goals, withheld=f"the test for {goal.target} was {report.verdict}")
-    return Judgement(wheel=wheel, goals=goals)
+        tried.append(Tried(target=str(goal.target), verdict=report.verdict, reason=report.reason))
+    mirror = f"{index.name} is a mirror" if index.kind is IndexClass.MIRROR else ""
+    withheld = mirror or (unaccepted(index, tried) if tried else "")
+    return Judgement(wheel=wheel, goals=goals, tried=tuple(tried), withheld=withheld)
+
+
+def _publications(farm: Coordinator, request: BuildRequest, projects: set[str]) -> tuple[Publication, ...]:
+    return farm.events.publications(request.index, _KNOWN, projects)
 
 
 def _hold_together(request: BuildRequest, plan: Plan, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
@@ -119,11 +135,16 @@ def _hold_together(request: BuildRequest, plan: Plan, judgements: tuple[Judgemen
 
 def _want(farm: Coordinator, request: BuildRequest, judgement: Judgement, row: JobRow) -> None:
     goal, wheel = judgement.goals[0], judgement.wheel
-    live = farm.events.publications(request.index)
+    live = _publications(farm, request, {goal.project})
     if any(each.artifact.sha256 == wheel.sha256 for each in live) or not isinstance(row.job, BuildJob):
         return
     publication = Publication(
-        index=request.index, project=goal.project, version=goal.version, artifact=wheel, build=row.job.key
+        index=request.index,
+        project=goal.project,
+        version=goal.version,
+        artifact=wheel,
+        build=row.job.key,
+        arrival=Arrival(tried=judgement.tried, who=request.owner),
     )
     try:
         verified = _verify_again(farm, wheel, row.job)

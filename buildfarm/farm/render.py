@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.lay_out import lay_out
 from buildfarm.model.index import Index, closure, depth, heirs
 from buildfarm.pages.project import Project, fold, merged
 from buildfarm.pages.simple import render_project, render_root
@@ -33,6 +34,7 @@ def render(farm: Coordinator) -> None:
                 changed[project] |= {heir}
         for project, showing in sorted(changed.items()):
             _show(farm, project, showing, indexes)
+        lay_out(farm, news)
         farm.rendering.advance(PAGES, news[-1].serial)
 
 
@@ -113,3 +115,5 @@ def _clear(farm: Coordinator, name: str) -> None:
 def _remove(farm: Coordinator, folder: str) -> None:
     for name in ("index.json", "index.json.gz", "index.html", "index.html.gz"):
         farm.tree.remove(f"{folder}/{name}")
+    if not farm.tree.names(folder):
+        farm.tree.clear(folder)  # that a kill left empty

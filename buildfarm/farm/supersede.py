@@ -26,7 +26,7 @@ def supersede(farm: Coordinator, request: BuildRequest, judgements: Iterable[Jud
     good = tuple(each for each in judgements if each.good)
     wished = frozenset(each.served_by for each in good)
     new = (event for each in good for event in _events(farm, request, each, wished))
-    return tuple(event for event in new if farm.events.append(request.index, event))
+    return tuple(event for event in new if farm.events.append(request.index, event, request.owner))
 
 
 def _events(
@@ -41,7 +41,7 @@ def _events(
         return
     if yanked:
         yield FileYanked(project=project, filename=name, reason=None)
-    for other in sorted(files.keys() - wished):
+    for other in sorted(file for file in files.keys() - wished if file.endswith(".whl")):
         if files[other].yanked is None and any(_preferred(goal.target, other, name) for goal in judgement.goals):
             reason = f"{SUPERSEDED}{name}, which request {request.id} wished"
             yield FileYanked(project=project, filename=other, reason=reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.expand import expand
+from buildfarm.farm.gate import ask, gate, hold
 from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
 from buildfarm.farm.publish import publish
@@ -26,13 +27,15 @@ UNFINISHED = frozenset({"pending", "queued", "running"})
 class Ticked:
     """What a tick found of one request: its plan, the judgements, and whether nothing is left to do.
 
-    ``yanks`` are those of this tick: of files that the request supersedes, and those that it takes back.
+    ``yanks`` are those of this tick: of files that the request supersedes, and those that it takes back. ``uploads``
+    are the judgements of those of the request, in their order.
     """
 
     plan: Plan
     judgements: tuple[Judgement, ...]
     done: bool
     yanks: tuple[FileYanked, ...] = ()
+    uploads: tuple[Judgement, ...] = ()
 
 
 def submit(farm: Coordinator, request: BuildRequest) -> BuildRequest:
@@ -43,9 +46,17 @@ def submit(farm: Coordinator, request: BuildRequest) -> BuildRequest:
     return farm.requests.submit(replace(request, recipes=tuple(with_bytes(farm, each) for each in request.recipes)))
 
 
+def resume(farm: Coordinator) -> None:
+    """Go on with what somebody began who was killed: publications, and the tests of what waits for some."""
+    publish(farm, ())
+    ask(farm)
+
+
 def tick(farm: Coordinator, only: BuildRequest | None = None) -> Mapping[int, Ticked]:
     """Take every open request as far as it goes without a worker; or one, which somebody may have closed by now."""
     farm.jobs.reap(farm.owners.live())
+    if only is None:
+        resume(farm)
     requests = farm.requests.open_requests() if only is None else (only,)
     ticked = {request.id: _advance(farm, request) for request in requests}
     render(farm)
@@ -67,14 +78,15 @@ def _advance(farm: Coordinator, request: BuildRequest) -> Ticked:
     if publish(farm, {goal.build for goal in plan.goals}):
         plan = expand(farm, request)  # what is published now may be what another job needs
     done = idle and not _rows(farm, request, plan, UNFINISHED)
-    judgements = told(farm, request, judgements)
+    judgements, uploads = told(farm, request, judgements), gate(farm, request, plan)
     if not done:
-        return Ticked(plan=plan, judgements=judgements, done=False)
+        return Ticked(plan=plan, judgements=judgements, done=False, uploads=uploads)
+    hold(farm, request, uploads)
     # Whoever closed it has superseded what there was then; what was wished since is newer.
     open_ = any(each.id == request.id for each in farm.requests.open_requests())
     yanks = supersede(farm, request, judgements) if open_ else ()
     farm.requests.close(request.id)
-    return Ticked(plan=plan.settled(), judgements=judgements, done=True, yanks=yanks)
+    return Ticked(plan=plan.settled(), judgements=judgements, done=True, yanks=yanks, uploads=uploads)
 
 
 def _rows(farm: Coordinator, request: BuildRequest, plan: Plan, states: frozenset[str]) -> tuple[JobRow, ...]:

@@ -1,4 +1,4 @@
-"""The three families of exceptions, by who must act.
+"""The families of exceptions, by who must act.
 
 The failure of a *package* inside an attempt is a value (``model.outcome``); ``StepFailed`` only carries it to the one
 place in ``attempt`` that turns it into that value.
@@ -60,3 +60,17 @@ class Unavailable(BuildfarmError):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.sentence)
         self.reason = reason
+
+
+class Refused(BuildfarmError):
+    """Whoever asked the index for something must act: it does not take that, or not from them.
+
+    ``status`` is what a server answers (RFC 9110): 400 for what is wrong with the thing, 403 for a right that is
+    missing, 404 for what is not there. The message has everything that was found, in sentences.
+    """
+
+    exit_code = 1
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -99,7 +100,33 @@ class IndexDeleted:
     project: str = ""
 
 
-Payload = FilePublished | FileYanked | FileDeleted | ProjectMarked | IndexConfigured | IndexDeleted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocsPublished:
+    """The documentation of a version is, from now on, what is in this zip. Pages of the simple API do not show it."""
+
+    project: str
+    version: str
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocsDeleted:
+    """The documentation of a version is no longer on the index."""
+
+    project: str
+    version: str
+
+
+Payload = (
+    FilePublished
+    | FileYanked
+    | FileDeleted
+    | ProjectMarked
+    | IndexConfigured
+    | IndexDeleted
+    | DocsPublished
+    | DocsDeleted
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +140,28 @@ class IndexEvent:
     at: float = 0.0
 
 
+UNTESTED = Tried(target="*", verdict=Verdict.NOT_RUN, reason="nobody tested it")
+
+
+def unaccepted(index: Index, tried: Iterable[Tried]) -> str:
+    """Why a file with these results may not be on the index; empty where it may. One with none was not tested."""
+    for each in tuple(tried) or (UNTESTED,):
+        if each.verdict not in index.accepts:
+            takes = f"what was {' or '.join(index.accepts)}" if index.accepts else "nothing"
+            test = "its test" if each.target == UNTESTED.target else f"the test for {each.target}"
+            why = f": {each.reason}" if each.reason else ""
+            return f"{index.name} takes {takes}; {test} was {each.verdict}{why}"
+    return ""
+
+
 def subject(payload: Payload) -> str:
-    """The file that an event is about; empty for one about a whole project or index."""
+    """What of a project an event is about: a file, or the documentation of a version; empty for all of it."""
     match payload:
         case FilePublished(artifact=artifact):
             return artifact.name
         case FileYanked(filename=filename) | FileDeleted(filename=filename):
             return filename
+        case DocsPublished(version=version) | DocsDeleted(version=version):
+            return f"+doc/{version}"
         case _:
             return ""

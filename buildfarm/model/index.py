@@ -103,7 +103,9 @@ def refused(index: Index, indexes: Mapping[str, Index]) -> Iterator[str]:
             "'simple' is reserved"
         )
     for base in index.bases:
-        if base != index.name and base not in indexes:
+        if awaited(base):
+            yield f"what waits on {base} is for nobody but its testers: inherit from {awaited(base)}"
+        elif base != index.name and base not in indexes:
             known = ", ".join(sorted(indexes)) or "none"
             yield f"there is no index {base!r} to inherit from; those that are: {known}"
     if double := _doubles(index.bases):

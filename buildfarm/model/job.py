@@ -15,10 +15,25 @@ KEY_VERSION = 1  # raised when the meaning of a key changes: then everything is 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file that was uploaded and waits for its tests, which are those of ``recipe``.
+
+    ``content`` as in ``VerifiedWheel``, empty for an sdist.
+    """
+
+    recipe: Recipe
+    version: str
+    artifact: Artifact
+    content: str = ""
+    requires_python: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """Somebody's wish: recipes, globs over build identifiers, and the index to publish to.
 
-    ``urgency``: pull-request, request or nightly. ``id`` is given by the ledger.
+    ``urgency``: pull-request, request or nightly. ``id`` is given by the ledger. ``uploads`` wait on the index's
+    ``+pending`` until they are tested; nothing is built for them.
     """
 
     recipes: tuple[Recipe, ...]
@@ -27,11 +42,13 @@ class BuildRequest:
     owner: str = "local"
     urgency: str = "request"
     id: int = 0
+    uploads: tuple[Upload, ...] = ()
 
     @property
     def digest(self) -> str:
         """Equal for requests that want the same thing, whatever their id."""
-        return digest([self.recipes, self.targets, self.index, self.owner, self.urgency])
+        wish = [self.recipes, self.targets, self.index, self.owner, self.urgency]
+        return digest([*wish, self.uploads] if self.uploads else wish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +60,9 @@ class Environment:
     says why nothing can be built in it now, and what would help; empty where something can. ``release`` is the
     distribution that its system packages are of; it counts where there are some. ``image`` and ``test_image`` name the
     images of builds and tests, empty on a host; ``native`` is the platform tag that the image's own compiler and
-    libraries reach; ``unpinned``: nobody can say yet which image that is, for it has no digest. ``services`` are the
-    images of services that can run beside its tests, each with the digest of what then serves.
+    libraries reach, ``runs`` the newest whose wheels a host runs; ``unpinned``: nobody can say yet which image that is,
+    for it has no digest. ``services`` are the images of services that can run beside its tests, each with the digest of
+    what then serves.
     """
 
     name: str
@@ -60,6 +78,7 @@ class Environment:
     image: str = ""
     test_image: str = ""
     native: str = ""
+    runs: str = ""
     unpinned: bool = False
 
     @property

@@ -12,7 +12,7 @@ GIT = "git+"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """One file that upstream offers. ``sha256`` is empty where the index does not tell; ``origin`` a URL or absolute
-    path.
+    path; ``uploaded`` when it came there (PEP 700); ``yank_reason`` why it was ``yanked`` (PEP 592).
     """
 
     filename: str
@@ -21,6 +21,8 @@ class Offer:
     size: int = 0
     requires_python: str = ""
     yanked: bool = False
+    yank_reason: str = ""
+    uploaded: str = ""
 
 
 def local_path(origin: str) -> Path | None:

@@ -37,7 +37,7 @@ class Goal:
     """One wanted target of one version: the build job whose wheel covers it, that wheel, and what tests it.
 
     ``test`` is the key of the test job; ``skip`` the recipe's reason for having none. Both are empty before there is a
-    wheel.
+    wheel. ``build`` is empty for a wheel that was uploaded.
     """
 
     project: str

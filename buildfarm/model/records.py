@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from buildfarm.model.events import Origin, Tried
 from buildfarm.model.facts import KnownSource
 from buildfarm.model.job import Job
 from buildfarm.model.outcome import Outcome, Reason
@@ -40,11 +41,26 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """How a file comes onto an index, as its event will say it (``FilePublished``), and by whom.
+
+    ``uploaded`` is when it came to where it was before; empty: it is new.
+    """
+
+    origin: Origin = Origin.BUILT
+    source: str = ""
+    uploaded: str = ""
+    tried: tuple[Tried, ...] = ()
+    replaces: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A wheel's way onto an index: wanted, published, conflict or refused.
+    """A file's way onto an index: wanted, published, conflict or refused; withdrawn when it was deleted or replaced.
 
     ``content`` as in ``VerifiedWheel``; ``build`` is the key of the job that made it, empty for one that was not built
-    here.
+    here. ``note`` says why it is not published; on an index where files wait: why it waits still.
     """
 
     index: str
@@ -55,6 +71,7 @@ class Publication:
     note: str = ""
     content: str = ""
     build: str = ""
+    arrival: Arrival = Arrival()
 
 
 Resolution = Mapping[str, Mapping[str, KnownSource | Reason] | Reason]

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from packaging.utils import canonicalize_name
 
+EVERY = "*"
+"""What stands in a token for every index: those of replicas, and of operators."""
+
 
 class Right(StrEnum):
     """What a token is for. Whoever may upload may read."""
@@ -39,6 +42,6 @@ class Token:
 
     def allows(self, right: Right, index: str, project: str = "") -> bool:
         """Whether it gives the right on the index; ``project`` is the one that is to be uploaded."""
-        if index != self.index or (right is Right.UPLOAD and self.right is not Right.UPLOAD):
+        if self.index not in (index, EVERY) or (right is Right.UPLOAD and self.right is not Right.UPLOAD):
             return False
         return right is Right.READ or not self.project or self.project == canonicalize_name(project)

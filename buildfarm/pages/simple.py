@@ -7,7 +7,7 @@ anywhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
@@ -25,15 +25,24 @@ def render_project(project: Project, depth: int = 1) -> Mapping[str, bytes]:
     """The pages of one project as an index shows it whose name has ``depth`` segments, by path below
     ``<index>/simple/``; of equal projects and depths the bytes are equal, whichever index it is.
     """
+    return _pages(project, lambda file: _url(file, depth))
+
+
+def render_beside(project: Project) -> Mapping[str, bytes]:
+    """The same for a folder that has ``simple/`` and, beside it, all files."""
+    return _pages(project, lambda file: f"../../{quote(file.name, safe='')}")
+
+
+def _pages(project: Project, url: Callable[[File], str]) -> Mapping[str, bytes]:
     files = project.offered
     document = {
         "meta": {"api-version": API, "_last-serial": project.serial},
         "name": project.name,
         "project-status": {"status": str(project.status), **({"reason": project.reason} if project.reason else {})},
         "versions": project.versions if files else (),
-        "files": [_entry(file, depth) for file in files],
+        "files": [_entry(file, url(file)) for file in files],
     }
-    anchors = (_anchor(file, depth) for file in files)
+    anchors = (_anchor(file, url(file)) for file in files)
     return {
         f"{project.name}/index.html": _html(f"Links for {project.name}", anchors, _status(project)),
         f"{project.name}/index.json": _json(document),
@@ -63,9 +72,9 @@ def _status(project: Project) -> Iterable[str]:
             yield f'<meta name="pypi:project-status-reason" content="{escape(project.reason)}">\n'
 
 
-def _anchor(file: File, depth: int) -> str:
+def _anchor(file: File, url: str) -> str:
     published = file.published
-    attributes = {"href": f"{_url(file, depth)}#sha256={published.artifact.sha256}"}
+    attributes = {"href": f"{url}#sha256={published.artifact.sha256}"}
     if published.requires_python:
         attributes["data-requires-python"] = published.requires_python
     if published.metadata_sha256:
@@ -78,11 +87,11 @@ def _anchor(file: File, depth: int) -> str:
     return f"<a {written}>{escape(published.artifact.name)}</a>"
 
 
-def _entry(file: File, depth: int) -> Plain:
+def _entry(file: File, url: str) -> Plain:
     published = file.published
     entry: dict[str, Plain] = {
         "filename": published.artifact.name,
-        "url": _url(file, depth),
+        "url": url,
         "hashes": {"sha256": published.artifact.sha256},
         "size": published.artifact.size,
         "upload-time": published.uploaded,

@@ -21,6 +21,7 @@ from buildfarm.plan.ground import grounded, installed
 from buildfarm.plan.needs import Earlier, later, left_out, name_of, needs, ordered
 from buildfarm.plan.resolve import Resolved, resolve
 from buildfarm.plan.select import select
+from buildfarm.plan.uploads import uploaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ def expand(request: BuildRequest, facts: Facts) -> Plan:
         made = tuple(_project(recipe, request, facts, earlier))
         items += made
         earlier[recipe.name] = [item for item in made if isinstance(item, (Goal, Later))]
+    for upload in request.uploads:
+        items += uploaded(upload, request, facts)
     jobs = {item.key: item for item in items if isinstance(item, (BuildJob, TestJob))}
     return Plan(
         jobs=tuple(jobs.values()),

@@ -65,6 +65,15 @@ def entries(name: str, content: IO[bytes], bounds: Bounds = BOUNDS) -> Iterator[
     ``Unavailable`` (code ``archive``) before the first entry when the archive is damaged, too large, or not safe:
     absolute paths, ``..``, links out of it, devices, names that are one on some file systems or that Windows forbids.
     """
+    found = whole(name, content, bounds)
+    top = top_folder(found)
+    found = [entry for entry in found if entry.path.startswith(top)]
+    found = [replace(entry, target=link_target(name, entry, top)) if entry.kind == "link" else entry for entry in found]
+    yield from (replace(entry, path=entry.path[len(top) :]) for entry in found if entry.path[len(top) :])
+
+
+def whole(name: str, content: IO[bytes], bounds: Bounds = BOUNDS) -> list[Entry]:
+    """As ``entries``, but nothing is stripped and links are as they are written, whether they stay inside or not."""
     packed = content.seek(0, io.SEEK_END)
     content.seek(0)
     try:
@@ -73,10 +82,7 @@ def entries(name: str, content: IO[bytes], bounds: Bounds = BOUNDS) -> Iterator[
         refuse(name, f"is damaged: {error}")
     found = [entry for entry in found if entry.path]
     check_names(name, found, bounds)
-    top = top_folder(found)
-    found = [entry for entry in found if entry.path.startswith(top)]
-    found = [replace(entry, target=link_target(name, entry, top)) if entry.kind == "link" else entry for entry in found]
-    yield from (replace(entry, path=entry.path[len(top) :]) for entry in found if entry.path[len(top) :])
+    return found
 
 
 def _read(name: str, content: IO[bytes], bounds: Bounds, limit: int) -> Iterator[Entry]:

@@ -28,7 +28,7 @@ def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, byt
     Raises ``NotAWheel`` for what is no such archive, holds more than ``limit`` bytes, or has a member that an installer
     must not or cannot write: an absolute or climbing path, a link, the same path twice.
     """
-    with _broken_is_not_a_wheel(), zipfile.ZipFile(content) as archive:
+    with as_archive(content) as archive:
         files = [member for member in archive.infolist() if not member.filename.endswith("/")]
         _refuse_bombs(files, limit)
         _refuse_paths(member.filename for member in files)
@@ -41,10 +41,14 @@ def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, byt
 
 
 @contextmanager
-def _broken_is_not_a_wheel() -> Iterator[None]:
-    """Everything that zipfile is known to raise over hostile bytes; errors of the disk pass."""
+def as_archive(content: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """The bytes as a zip file, open; raises ``NotAWheel`` for whatever zipfile is known to raise over hostile ones.
+
+    Errors of the disk pass.
+    """
     try:
-        yield
+        with zipfile.ZipFile(content) as archive:
+            yield archive
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError) as error:
         raise NotAWheel(f"it is no sound zip file: {error}") from error
     except (NotImplementedError, RuntimeError) as error:

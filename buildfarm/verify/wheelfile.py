@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO
@@ -12,7 +13,7 @@ from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from buildfarm.model.recipe import GIB, MIB
-from buildfarm.verify.archive import NotAWheel, read_members
+from buildfarm.verify.archive import NotAWheel, as_archive, read_members
 from buildfarm.verify.binary import Binary, read_binary
 from buildfarm.verify.distinfo import (
     CoreMetadata,
@@ -31,6 +32,7 @@ _LONGEST_NAME = 255
 _LONGEST_TEXT = 64 * MIB
 _LONGEST_LINE = 4096
 _LARGEST_SBOMS = 8 * MIB  # all together; parsing takes half a second for each of hostile ones
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _ENTRY_POINTS = "entry_points.txt"
 _READ = frozenset({"METADATA", "WHEEL", "RECORD", _ENTRY_POINTS})
 
@@ -150,6 +152,15 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
         listed=listed,
         traces=tuple(traces),
     )
+
+
+def only_metadata(name: str, content: IO[bytes]) -> CoreMetadata:
+    """METADATA of a wheel that was read whole before, and nothing else of it; raises ``NotAWheel``."""
+    with as_archive(content) as archive:
+        path = next((each for each in archive.namelist() if _METADATA.fullmatch(each)), "")
+        if not path:
+            raise NotAWheel(f"{name} has no METADATA")
+        return read_metadata(archive.read(path))
 
 
 def content_digest(wheel: Wheel) -> str:

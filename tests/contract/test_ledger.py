@@ -872,6 +872,17 @@ def published(name: str = "demo-1.0-py3-none-any.whl", project: str = "demo", **
     return replace(event, **more)  # type: ignore[arg-type]
 
 
+def test_the_latest_events_are_read_by_pages(ledger: Ledger) -> None:
+    for name in ("a", "b", "c"):
+        for private in (False, True):
+            ledger.events.append(name, IndexConfigured(index=Index(name=name, private=private)))
+    every = ledger.events.since(0)
+    assert ledger.events.latest(["a", "b", "c"], None, 99) == every[::-1]
+    assert ledger.events.latest(["a", "c"], None, 3) == (every[5], every[4], every[1])
+    assert ledger.events.latest(["a", "c"], every[1].serial, 3) == (every[0],)
+    assert ledger.events.latest([], None, 3) == ()
+
+
 def test_an_event_is_appended_once(ledger: Ledger) -> None:
     assert ledger.events.append("main", published())
     assert not ledger.events.append("main", published(uploaded="2025-01-01T00:00:00Z"))
@@ -1142,10 +1153,12 @@ def test_a_ledger_of_an_earlier_version_becomes_one_of_today(tmp_path: Path, num
         row = ("main", "six-1-py3-none-any.whl", "six", "1", "0" * 64, 5, "", "published", "", 0)
         names = "index_name, file, project, version, wheel, size, content, state, note, at"
         connection.execute(f"INSERT INTO publications ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        event = json.dumps(tagged(published()))
-        connection.execute(
-            "INSERT INTO index_events VALUES (1, 'main', 'demo', 'FilePublished', 'demo', ?, 0)", [event]
-        )
+        configured = IndexConfigured(index=Index(name="main"))
+        events: list[Payload] = [published()] if number < 3 else [configured, published()]  # none is without it now
+        for each in events:
+            written = ("main", each.project, type(each).__name__, "demo", json.dumps(tagged(each)), 0)
+            names = "index_name, project, kind, file, payload, at"
+            connection.execute(f"INSERT INTO index_events ({names}) VALUES (?, ?, ?, ?, ?, ?)", written)
         connection.commit()
     for file in (old, new):
         ledger = Ledger(f"sqlite:///{file}")

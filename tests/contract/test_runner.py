@@ -81,6 +81,9 @@ class Shelf:
     def has(self, sha256: str) -> bool:
         return sha256 in self.kept
 
+    def remove(self, sha256: str) -> None:
+        self.kept.pop(sha256, None)
+
 
 @dataclass
 class Farm:

@@ -8,18 +8,39 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from buildfarm.adapters import s3_store
 from buildfarm.adapters.memory import MemoryStore
+from buildfarm.adapters.s3_store import S3Store
 from buildfarm.adapters.store import LocalStore
+from buildfarm.adapters.tree import FileTree
 from buildfarm.model.errors import FarmError
 from buildfarm.ports import Store
+from tests.contract.buckets import BUCKET, bucket
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Mapping[str, str]]:
+    with bucket() as variables:
+        yield variables
+
+
+@pytest.fixture
+def in_bucket(s3: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    return S3Store(f"s3://{BUCKET}/{tmp_path.name}", tmp_path / "scratch")
+
+
+@pytest.fixture(params=["memory", "files", pytest.param("bucket", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "bucket":
+        found: S3Store = request.getfixturevalue("in_bucket")
+        return found
     return MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "store")
 
 
@@ -32,6 +53,13 @@ def test_what_is_put_is_there(store: Store) -> None:
             assert content.read() == b"hello"
             assert content.seek(1) == 1
             assert content.read() == b"ello"
+
+
+def test_what_is_removed_is_gone(store: Store) -> None:
+    sha256 = store.put("a.txt", io.BytesIO(b"gone")).sha256
+    for _ in range(2):
+        store.remove(sha256)
+        assert not store.has(sha256)
 
 
 def test_equal_bytes_are_one_whatever_their_names(store: Store) -> None:
@@ -119,3 +147,55 @@ def test_a_sweep_spares_who_is_still_writing(tmp_path: Path) -> None:
     os.utime(old, (time.time() - 7200,) * 2)
     assert store.sweep() == 1
     assert mine.exists()
+
+
+@pytest.mark.slow
+def test_what_is_large_goes_up_in_parts_and_comes_back_whole(
+    in_bucket: S3Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(s3_store, "_PART", 5 << 20)
+    content = os.urandom(11 << 20)
+    artifact = in_bucket.put("large", io.BytesIO(content))
+    with in_bucket.open(artifact.sha256) as found:
+        assert found.read() == content
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_keys_are_digests_below_the_prefix(in_bucket: S3Store, tmp_path: Path) -> None:
+    sha256 = in_bucket.put("a", io.BytesIO(b"x")).sha256
+    listed = in_bucket._client.list_objects_v2(Bucket=BUCKET, Prefix=tmp_path.name)["Contents"]
+    assert [each["Key"] for each in listed] == [f"{tmp_path.name}/{sha256[:2]}/{sha256}"]
+    assert S3Store(f"s3://{BUCKET}", tmp_path)._key(sha256) == f"{sha256[:2]}/{sha256}"
+
+
+@pytest.mark.slow
+def test_bytes_that_changed_in_the_bucket_are_never_given_out(in_bucket: S3Store) -> None:
+    sha256 = in_bucket.put("a", io.BytesIO(b"x")).sha256
+    in_bucket._client.put_object(Bucket=BUCKET, Key=in_bucket._key(sha256), Body=b"y")
+    with pytest.raises(FarmError, match=f"has other bytes under {sha256}"):
+        in_bucket.open(sha256)
+
+
+@pytest.mark.slow
+def test_a_tree_gets_copies_of_what_has_no_path(in_bucket: S3Store, tmp_path: Path) -> None:
+    tree = FileTree(tmp_path / "index", in_bucket.open)
+    first, second = in_bucket.put("a", io.BytesIO(b"one")), in_bucket.put("a", io.BytesIO(b"two"))
+    assert tree.link("main/+f/a", first)
+    assert tree.link("main/+f/a", first)
+    assert not tree.link("main/+f/a", second)
+    assert (tmp_path / "index" / "main" / "+f" / "a").read_bytes() == b"one"
+    assert (tmp_path / "index" / "main" / "+f" / "a").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.slow
+def test_a_bucket_that_cannot_be_used_is_said(s3: Mapping[str, str], in_bucket: S3Store, tmp_path: Path) -> None:
+    absent = S3Store("s3://no-such-bucket/x", tmp_path)
+    with pytest.raises(FarmError, match=r"could not keep a at s3://no-such-bucket/x: .*NoSuchBucket"):
+        absent.put("a", io.BytesIO(b"x"))
+
+
+def test_without_boto3_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(FarmError, match=r"pip install 'buildfarm\[s3\]'"):
+        S3Store("s3://wheels", tmp_path)

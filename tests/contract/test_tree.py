@@ -48,6 +48,27 @@ def test_what_is_removed_is_gone(places: tuple[Store, Tree]) -> None:
     assert tree.names("a") == ("y",)
 
 
+def test_a_path_leads_to_one_folder_and_then_to_another(places: tuple[Store, Tree]) -> None:
+    _, tree = places
+    tree.spread([(b"one", ["a/.1/x", "a/.1/only"]), (b"two", ["a/.2/x"])])
+    tree.point("a/now", ".1")
+    assert tree.read("a/now/x") == b"one"
+    tree.point("a/now", ".2")
+    assert [tree.read(f"a/now/{name}") for name in ("x", "only")] == [b"two", None]
+    assert tree.names("a") == ("now",)
+    tree.point("a/too", "now")
+    assert tree.read("a/too/x") == b"two"
+    tree.clear("a/too")
+    tree.clear("a/.1")
+    assert tree.read("a/.1/x") is None
+    assert tree.read("a/now/x") == b"two"
+    tree.clear("a")
+    tree.clear("a")
+    assert tree.names("a") == ()
+    with pytest.raises(FarmError, match="plain"):
+        tree.point("a/now", "../b")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="counts links")
 def test_a_hundred_paths_of_one_content_are_one_file(tmp_path: Path) -> None:
     tree = FileTree(tmp_path, lambda sha256: tmp_path / sha256)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.serving import served  # noqa: F401 - a fixture for all of them
+
 if TYPE_CHECKING:
     from buildfarm.adapters.container.engine import Engine
 

@@ -334,6 +334,7 @@ def test_the_farm_tries_again_and_in_the_end_says_that_it_is_its_own_fault(daemo
         learning=ledger.learning,
         events=ledger.events,
         rendering=ledger.rendering,
+        replication=ledger.replication,
         store=store,
         sources=MemorySources({"demo-1.0.tar.gz": sdist()}, store),
         resolver=MemoryResolver({}, store),

@@ -1,50 +1,48 @@
-"""Real installers against the local server, over a tree of real pages."""
+"""Real installers against the server, over a tree of real pages."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
-from urllib.parse import unquote
-from zipfile import ZipFile
 
 import pytest
 
-from buildfarm.app.serve import IndexServer, make_server
-from buildfarm.model.events import FilePublished, IndexEvent
+from buildfarm.adapters.tree import FileTree
+from buildfarm.farm.render import render
+from buildfarm.model.events import FilePublished
 from buildfarm.model.wheel import Artifact
 from buildfarm.pages import addresses
-from buildfarm.pages.project import fold
-from buildfarm.pages.simple import render_project, render_root
+from tests.e2e.serving import Served, make_wheel, serving
 
 pytestmark = pytest.mark.slow
 
+INDEX = "company/base"
+
 
 class Site:
-    """A tree with the index ``company/base``, and a server of it."""
+    """The index ``company/base``, and a server of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, served: Served) -> None:
         self.folder = folder
-        self.events: list[IndexEvent] = []
-        self.heard: list[str] = []
-        self.server: IndexServer = make_server(folder / "index", "127.0.0.1", 0, self.heard.append)
+        self.served = served
+        self.tree = FileTree(served.tree, lambda digest: folder / digest)
 
     @property
     def url(self) -> str:
-        return f"http://{self.server.host}/company/base/simple/"
+        return f"{self.served.url}/{INDEX}/simple/"
 
     def publish(self, name: str, version: str, *requires: str) -> str:
         """Put a wheel on the index; its sha256."""
+        wheel, content = make_wheel(name, version, *(f"Requires-Dist: {each}" for each in requires))
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         metadata += "".join(f"Requires-Dist: {each}\n" for each in requires)
-        wheel, content = f"{name}-{version}-py3-none-any.whl", make_wheel(name, version, metadata)
         artifact = Artifact(name=wheel, size=len(content), sha256=sha256(content).hexdigest())
+        self.tree.write(f"{INDEX}/+f/{artifact.sha256}/{wheel}", content)
+        self.tree.write(f"{INDEX}/+f/{artifact.sha256}/{wheel}.metadata", metadata.encode())
         payload = FilePublished(
             project=name,
             version=version,
@@ -52,18 +50,10 @@ class Site:
             metadata_sha256=sha256(metadata.encode()).hexdigest(),
             uploaded="2026-01-02T03:04:05Z",
         )
-        self.events.append(IndexEvent(serial=len(self.events) + 1, index="company/base", payload=payload))
-        self.write(f"+f/{artifact.sha256}/{wheel}", content)
-        self.write(f"+f/{artifact.sha256}/{wheel}.metadata", metadata.encode())
-        projects = fold(self.events)
-        for path, page in {**render_project(projects[name]), **render_root(projects)}.items():
-            self.write(f"simple/{path}", page)
+        self.served.server.ledger.events.append(INDEX, payload)
+        farm = self.served.server.serving.site().farm
+        render(farm)
         return artifact.sha256
-
-    def write(self, path: str, content: bytes) -> None:
-        at = self.folder / "index/company/base" / path
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_bytes(content)
 
     def run(self, *argv: str) -> str:
         """Run a module of this Python with no configuration but its arguments; its stdout."""
@@ -78,35 +68,13 @@ class Site:
 
     def asked(self) -> list[str]:
         """``status path`` of every request since the last question."""
-        requests = [re.sub(r"^(\d+) GET /company/base/(\S+) HTTP/1.1$", r"\1 \2", unquote(line)) for line in self.heard]
-        self.heard.clear()
-        return requests
-
-
-def make_wheel(name: str, version: str, metadata: str) -> bytes:
-    info = f"{name}-{version}.dist-info"
-    members = {
-        f"{name}.py": f"version = {version!r}\n",
-        f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    members[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*members, f"{info}/RECORD"))
-    content = BytesIO()
-    with ZipFile(content, "w") as wheel:
-        for path, text in members.items():
-            wheel.writestr(path, text)
-    return content.getvalue()
+        return self.served.asked(INDEX)
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    with site.server as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield site
-        server.shutdown()
-        thread.join()
+    with serving(tmp_path / "home") as served:
+        yield Site(tmp_path, served)
 
 
 @pytest.fixture(params=["html", "json"])
@@ -174,7 +142,15 @@ def test_pip_asks_a_second_time_for_what_is_new_only(site: Site) -> None:
     site.publish("tool", "1.0", "part")
     site.publish("part", "1.0")
     # Of plain HTTP, pip keeps only what comes from a host that it is told to trust.
-    trusting = ("pip", "download", "--index-url", site.url, "--trusted-host", site.server.host, "tool")
+    trusting = (
+        "pip",
+        "download",
+        "--index-url",
+        site.url,
+        "--trusted-host",
+        site.served.url.removeprefix("http://"),
+        "tool",
+    )
     site.run(*trusting)
     assert len(site.asked()) == 6
     site.run(*trusting)
@@ -188,7 +164,7 @@ def test_uv_sees_a_new_version_on_an_old_page_at_once(site: Site) -> None:
     lock = (*compile_it, "--cache-dir", cache, "--default-index", site.url)
     site.publish("tool", "1.0")
     month = 30 * 24 * 3600
-    for page in (site.folder / "index/company/base/simple/tool").iterdir():
+    for page in (site.served.tree / INDEX / "simple/tool").iterdir():
         os.utime(page, (page.stat().st_atime - month, page.stat().st_mtime - month))
     assert [site.run(*lock), site.run(*lock)] == ["tool==1.0\n"] * 2
     assert [each for each in site.asked() if "simple" in each] == ["200 simple/tool/", "304 simple/tool/"]

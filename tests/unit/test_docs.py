@@ -32,7 +32,7 @@ _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE |
 _LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _CALL = re.compile(r"^(?:\$ )?(?:\S*/)?buildfarm +(?P<words>[a-z].*)$")
-_WORD = re.compile(r"[a-z]+")
+_WORD = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def fences(page: Path, language: str) -> list[str]:
@@ -199,11 +199,13 @@ def test_every_command_exists() -> None:
     found = [(page, words) for page in PAGES for words in calls(page)]
     assert len({page for page, _ in found}) > 2
     for page, words in found:
-        command, names = cast("click.Command", cli), iter(words)
+        command, names = cast("click.Command", cli), words
         while isinstance(command, click.Group):
             name = next((each for each in names if _WORD.fullmatch(each)), "")
+            if command.invoke_without_command and name not in command.commands:
+                break
             assert name in command.commands, (page, words)
-            command = command.commands[name]
+            command, names = command.commands[name], names[names.index(name) + 1 :]
         options = {option for each in (*cli.params, *command.params) for option in each.opts}
         written = {word.strip("[]") for word in names if word.strip("[").startswith("-")}
         assert written <= options, (page, words)

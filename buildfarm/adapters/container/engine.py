@@ -108,17 +108,18 @@ def told(what: str) -> AbstractContextManager[None]:
 
 def _there(url: str) -> AbstractContextManager[None]:
     return _worded(
-        lambda fault: f"no container engine answers at {url}: {fault}; start it, or say another one by DOCKER_HOST"
+        lambda fault: f"no container engine answers at {url}: {fault}; start it, or say another one by DOCKER_HOST",
+        ValueError,  # the URL is none
     )
 
 
 @contextlib.contextmanager
-def _worded(words: Callable[[str], str]) -> Iterator[None]:
+def _worded(words: Callable[[str], str], *others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         from buildfarm.adapters.container.faults import FAULTS, explained
 
-        if not isinstance(error, FAULTS):
+        if not isinstance(error, (*FAULTS, *others)):
             raise
         raise FarmError(words(explained(error))) from error

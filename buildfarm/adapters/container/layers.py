@@ -191,5 +191,5 @@ def _used(image: Image) -> datetime:
     """When the image was tagged last; made, where the engine does not remember."""
     for text in ((image.attrs.get("Metadata") or {}).get("LastTagTime"), image.attrs.get("Created")):
         if isinstance(text, str) and text and not text.startswith("0001"):
-            return datetime.fromisoformat(f"{text[:19]}+00:00")
+            return datetime.fromisoformat(text)
     return datetime.now(UTC)

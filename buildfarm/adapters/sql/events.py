@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import Select, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, String, case, cast, func, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.database import Database, Transaction
-from buildfarm.model.events import IndexConfigured, IndexDeleted, IndexEvent, Payload, subject
+from buildfarm.adapters.sql.standing import refuse_on_replica
+from buildfarm.model.canonical import from_plain, to_plain
+from buildfarm.model.events import (
+    FileDeleted,
+    FilePublished,
+    IndexConfigured,
+    IndexDeleted,
+    IndexEvent,
+    Payload,
+    subject,
+)
 from buildfarm.model.index import Index, settings
-from buildfarm.model.records import Publication
+from buildfarm.model.records import Arrival, Publication
 from buildfarm.model.wheel import Artifact
 
 
@@ -28,15 +40,15 @@ class SqlEvents:
     def want(self, publication: Publication) -> bool:
         """See ``ports.Events``."""
         with self._database.begin() as tx:
-            rows = tx.connection.execute(
-                select(t.publications).where(
-                    t.publications.c.index_name == publication.index,
-                    t.publications.c.file == publication.artifact.name,
-                )
-            ).all()
-            if any(row.wheel == publication.artifact.sha256 for row in rows):
+            named = _named(publication.index, publication.artifact.name)
+            if publication.arrival.replaces:
+                replaced = _LIVE & (t.publications.c.wheel == publication.arrival.replaces)
+                tx.connection.execute(update(t.publications).where(named, replaced).values(state="withdrawn"))
+            rows = tx.connection.execute(select(t.publications).where(named)).all()
+            live = next((row for row in rows if row.state in _LIVING), None)
+            settled = ("refused", "conflict") if live else ("refused",)
+            if any(row.wheel == publication.artifact.sha256 and row.state in (*_LIVING, *settled) for row in rows):
                 return False
-            live = next((row for row in rows if row.state in ("wanted", "published")), None)
             note = f"the index has it as sha256:{live.wheel}" if live else publication.note
             tx.connection.execute(
                 insert(t.publications).values(
@@ -50,19 +62,27 @@ class SqlEvents:
                     state="conflict" if live else "wanted",
                     note=note,
                     build=publication.build,
+                    arrival=to_plain(publication.arrival),
                     at=tx.now,
                 )
             )
             tx.points.append("want")
             return live is None
 
-    def publications(self, index: str | None = None, states: frozenset[str] = frozenset()) -> tuple[Publication, ...]:
+    def publications(
+        self,
+        index: str | None = None,
+        states: frozenset[str] = frozenset(),
+        projects: Collection[str] | None = None,
+    ) -> tuple[Publication, ...]:
         """See ``ports.Events``."""
         query = select(t.publications).order_by(t.publications.c.id)
         if index is not None:
             query = query.where(t.publications.c.index_name == index)
         if states:
             query = query.where(t.publications.c.state.in_(states))
+        if projects is not None:
+            query = query.where(t.publications.c.project.in_(projects))
         with self._database.begin() as tx:
             return tuple(
                 Publication(
@@ -74,22 +94,23 @@ class SqlEvents:
                     note=row.note,
                     content=row.content,
                     build=row.build,
+                    arrival=from_plain(Arrival, row.arrival),
                 )
                 for row in tx.connection.execute(query)
             )
 
     def append(self, index: str, payload: Payload, who: str = "") -> bool:
         """See ``ports.Events``."""
-        written = plain.tagged(payload)
         with self._database.begin() as tx:
-            tx.in_turn("index_events")
-            if _says(_last(tx, index, payload)) == _says(written):
+            return _append(tx, index, payload, who)
+
+    def publish(self, publication: Publication, payload: FilePublished) -> bool:
+        """See ``ports.Events``."""
+        wanted = select(t.publications.c.id).where(_row(publication), t.publications.c.state == "wanted")
+        with self._database.begin() as tx:
+            if tx.connection.execute(wanted).first() is None:
                 return False
-            if not isinstance(payload, IndexConfigured) and not tx.connection.execute(_configurations(index)).first():
-                _insert(tx, index, IndexConfigured(index=settings(index, {})), who)
-            _insert(tx, index, payload, who)
-            tx.points.append("event")
-            return True
+            return _append(tx, publication.index, payload, publication.arrival.who)
 
     def events(self, index: str, project: str | None = None) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
@@ -104,15 +125,29 @@ class SqlEvents:
         """See ``ports.Events``."""
         return self._read(select(t.index_events).where(t.index_events.c.serial > serial))
 
+    def latest(self, indexes: Iterable[str], before: int | None, most: int) -> tuple[IndexEvent, ...]:
+        """See ``ports.Events``."""
+        serial = t.index_events.c.serial
+        of_them = select(serial).where(t.index_events.c.index_name.in_(tuple(indexes)))
+        if before is not None:
+            of_them = of_them.where(serial < before)
+        last = of_them.order_by(serial.desc()).limit(most)
+        return self._read(select(t.index_events).where(serial.in_(last)))[::-1]
+
     def indexes(self) -> Mapping[str, Index]:
         """See ``ports.Events``."""
         found: dict[str, Index] = {}
-        for event in self._read(_configurations()):
-            match event.payload:
+        events = t.index_events.c
+        written = cast(events.payload, String).label("written")
+        query = select(events.index_name, written).where(events.project == "").order_by(events.serial)
+        with self._database.begin() as tx:
+            rows = tx.connection.execute(query).all()
+        for row in rows:
+            match _payload(row.written):
                 case IndexConfigured(index=index):
-                    found[event.index] = index
+                    found[row.index_name] = index
                 case IndexDeleted():
-                    found.pop(event.index, None)
+                    found.pop(row.index_name, None)
         return found
 
     def projects(self, index: str) -> frozenset[str]:
@@ -132,33 +167,21 @@ class SqlEvents:
 
     def _read(self, query: Select[tuple[object, ...]]) -> tuple[IndexEvent, ...]:
         with self._database.begin() as tx:
-            return tuple(
-                IndexEvent(
-                    serial=row.serial,
-                    index=row.index_name,
-                    payload=plain.payload(row.payload),
-                    who=row.who,
-                    at=row.at,
-                )
-                for row in tx.connection.execute(query.order_by(t.index_events.c.serial))
-            )
+            return read_events(tx, query)
 
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
         """See ``ports.Events``."""
-        before = "published" if state == "withdrawn" else "wanted"
+        wanted = _row(publication) & (t.publications.c.state == "wanted")
         with self._database.begin() as tx:
-            done = tx.connection.execute(
-                update(t.publications)
-                .where(
-                    t.publications.c.index_name == publication.index,
-                    t.publications.c.file == publication.artifact.name,
-                    t.publications.c.wheel == publication.artifact.sha256,
-                    t.publications.c.state == before,
-                )
-                .values(state=state, note=note)
-            )
-            tx.points.append(f"{before}->{state}")
+            done = tx.connection.execute(update(t.publications).where(wanted).values(state=state, note=note))
+            tx.points.append(f"wanted->{state}")
             return bool(done.rowcount)
+
+    def remark(self, publication: Publication, note: str) -> None:
+        """See ``ports.Events``."""
+        with self._database.begin() as tx:
+            tx.connection.execute(update(t.publications).where(_row(publication), _LIVE).values(note=note))
+            tx.points.append("remark")
 
 
 class SqlRendering:
@@ -197,6 +220,49 @@ class SqlRendering:
                 yield
 
 
+def read_events(tx: Transaction, query: Select[tuple[object, ...]]) -> tuple[IndexEvent, ...]:
+    """The events that a query for rows of them finds, in the order of their serials."""
+    return tuple(
+        IndexEvent(serial=row.serial, index=row.index_name, payload=plain.payload(row.payload), who=row.who, at=row.at)
+        for row in tx.connection.execute(query.order_by(t.index_events.c.serial))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _payload(written: str) -> Payload:
+    """Reading hundreds of settings anew for each upload would take longer than all the rest of it."""
+    return plain.payload(json.loads(written))
+
+
+_LIVING = ("wanted", "published")
+_LIVE = t.publications.c.state.in_(_LIVING)
+
+
+def _named(index: str, file: str) -> ColumnElement[bool]:
+    return (t.publications.c.index_name == index) & (t.publications.c.file == file)
+
+
+def _row(publication: Publication) -> ColumnElement[bool]:
+    return _named(publication.index, publication.artifact.name) & (
+        t.publications.c.wheel == publication.artifact.sha256
+    )
+
+
+def _append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
+    tx.in_turn("index_events")
+    refuse_on_replica(tx)
+    if _says(_last(tx, index, payload)) == _says(plain.tagged(payload)):
+        return False
+    if not isinstance(payload, IndexConfigured | IndexDeleted) and not _is_there(tx, index):
+        _insert(tx, index, IndexConfigured(index=settings(index, {})), who)
+    if isinstance(payload, FileDeleted):
+        withdrawn = _named(index, payload.filename) & _LIVE
+        tx.connection.execute(update(t.publications).where(withdrawn).values(state="withdrawn"))
+    _insert(tx, index, payload, who)
+    tx.points.append("event")
+    return True
+
+
 def _insert(tx: Transaction, index: str, payload: Payload, who: str) -> None:
     written = plain.tagged(payload)
     tx.connection.execute(
@@ -221,6 +287,8 @@ _SAME = {
     "ProjectMarked": ("ProjectMarked",),
     "IndexConfigured": ("IndexConfigured", "IndexDeleted"),
     "IndexDeleted": ("IndexConfigured", "IndexDeleted"),
+    "DocsPublished": ("DocsPublished", "DocsDeleted"),
+    "DocsDeleted": ("DocsPublished", "DocsDeleted"),
 }
 
 
@@ -240,9 +308,10 @@ def _last(tx: Transaction, index: str, payload: Payload) -> dict[str, object]:
     return tx.connection.execute(query).scalar() or {}
 
 
-def _configurations(index: str | None = None) -> Select[tuple[object, ...]]:
-    query = select(t.index_events).where(t.index_events.c.project == "")
-    return query if index is None else query.where(t.index_events.c.index_name == index)
+def _is_there(tx: Transaction, index: str) -> bool:
+    events = t.index_events.c
+    told = select(events.kind).where(events.index_name == index, events.project == "")
+    return tx.connection.execute(told.order_by(events.serial.desc()).limit(1)).scalar() == "IndexConfigured"
 
 
 def _says(payload: dict[str, object]) -> dict[str, object]:

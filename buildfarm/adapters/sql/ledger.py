@@ -10,6 +10,7 @@ from buildfarm.adapters.sql.database import MEMORY, Database, never_crash
 from buildfarm.adapters.sql.events import SqlEvents, SqlRendering
 from buildfarm.adapters.sql.jobs import SqlJobs
 from buildfarm.adapters.sql.learning import SqlLearning, SqlLocks
+from buildfarm.adapters.sql.replication import SqlReplication
 from buildfarm.adapters.sql.requests import SqlRequests
 from buildfarm.adapters.sql.tokens import SqlTokens
 
@@ -37,3 +38,4 @@ class Ledger:
         self.events = SqlEvents(self.database)
         self.rendering = SqlRendering(self.database, folder)
         self.tokens = SqlTokens(self.database)
+        self.replication = SqlReplication(self.database)

@@ -38,10 +38,26 @@ def _inheritance(connection: Connection) -> None:
         connection.execute(insert(events).values(**written, at=0.0))
 
 
+def _replication(connection: Connection) -> None:
+    """It is known which home writes, and how often another took over."""
+    tables.epochs.create(connection, checkfirst=True)
+
+
+def _arrivals(connection: Connection) -> None:
+    """Publications say how a file comes onto an index, and are found by file and by state."""
+    publications = tables.publications
+    if "arrival" not in {column["name"] for column in inspect(connection).get_columns(publications.name)}:
+        connection.exec_driver_sql("ALTER TABLE publications ADD COLUMN arrival JSON DEFAULT '{}' NOT NULL")
+    for index in publications.indexes:
+        index.create(connection, checkfirst=True)
+
+
 MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
     (1, "the first ledger", _first),
     (2, "publications name their build", _builds_of_publications),
     (3, "indexes inherit, events say who, and there are tokens", _inheritance),
+    (4, "which home writes", _replication),
+    (5, "files arrive in several ways", _arrivals),
 )
 
 

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from buildfarm.model.canonical import from_plain, to_plain
 from buildfarm.model.events import (
+    DocsDeleted,
+    DocsPublished,
     FileDeleted,
     FilePublished,
     FileYanked,
@@ -23,6 +25,7 @@ _TYPES: dict[str, type] = {
     for each in (
         *(Built, Tested, Failed, Wanting, HandedBack, Lost, Cancelled),
         *(FilePublished, FileYanked, FileDeleted, ProjectMarked, IndexConfigured, IndexDeleted),
+        *(DocsPublished, DocsDeleted),
         *(KnownSource, Reason, BuildJob, TestJob),
     )
 }

@@ -173,11 +173,14 @@ publications = _table(
     _text("wheel"),
     Column("size", Integer, nullable=False),
     _text("content"),
-    _text("state"),  # wanted | published | conflict | refused
+    _text("state"),  # wanted | published | conflict | refused | withdrawn
     _text("note"),
     Column("at", Float, nullable=False),
     _text("build", ""),  # key of the job that made the wheel
+    Column("arrival", JSON, nullable=False, server_default="{}"),
 )
+Index("publications_by_file", publications.c.index_name, publications.c.file)
+Index("publications_by_state", publications.c.state, publications.c.index_name)
 
 index_events = _table(
     "index_events",
@@ -192,6 +195,13 @@ index_events = _table(
 )
 Index("events_by_project", index_events.c.index_name, index_events.c.project)
 Index("events_of_project", index_events.c.project)
+
+epochs = _table(
+    "epochs",
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _text("primary"),  # the URL of the server that is written to; empty: this home
+    Column("at", Float, nullable=False),
+)
 
 positions = _table("positions", Column("name", String, primary_key=True), Column("serial", Integer, nullable=False))
 

@@ -53,7 +53,7 @@ def build(
     as_json: bool,
     news: str | None,
 ) -> int:
-    """Build, repair, verify, test and publish wheels, here and now."""
+    """Build, repair, verify, test and publish wheels here."""
     from rich.console import Console
 
     from buildfarm.app import local, output

@@ -62,7 +62,7 @@ def debug(options: dict[str, str], job: str, command: str | None) -> int:
 @site_options
 @click.pass_obj
 def reproduce(options: dict[str, str], job: str, as_json: bool) -> int:
-    """Make a job's attempt again and say whether it ends the same.
+    """Make a job's attempt again: does it end the same?
 
     The same inputs, a session of its own, its output live on standard error; the ledger is not changed. Exit code 0:
     it ended as recorded, a wheel with the same bytes; 1: it did not. JOB is the beginning of a key, or a project.

@@ -14,7 +14,7 @@ from buildfarm.app.options import JSON, log_to, open_here, print_json, settings_
 @site_options
 @click.pass_obj
 def status(options: dict[str, str], as_json: bool) -> int:
-    """Show open requests and what every job of the ledger came to."""
+    """Show open requests and what every job came to."""
     from rich.console import Console
 
     from buildfarm.app import overview

@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
-from buildfarm.app.options import JSON, PORT, print_json, screen_here, settings_of, site_options
+from buildfarm.app.options import JSON, PORT, examples, print_json, screen_here, settings_of, site_options
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "buildfarm serve",
+        "buildfarm serve --bind 0.0.0.0 --port 443 --certfile host.pem",
+    )
+)
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS")
 @click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--certfile", type=_FILE, metavar="FILE", help="A certificate (PEM, with its chain): serve HTTPS.")
+@click.option("--keyfile", type=_FILE, metavar="FILE", help="Its key (PEM), if that is in a file of its own.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(0), metavar="N", help="Tests of uploads at once (default: jobs); 0: none here."
+)
+@click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each request.")
 @site_options
 @click.pass_obj
-def serve(options: dict[str, str], bind: str, port: int) -> int:
-    """Serve the indexes of the home, for pip and uv on this machine."""
-    from buildfarm.app.serve import serve as run
+def serve(
+    options: dict[str, str],
+    bind: str,
+    port: int,
+    certfile: Path | None,
+    keyfile: Path | None,
+    jobs: int | None,
+    access_log: bool,
+) -> int:
+    """Serve the indexes of the home, and take uploads.
 
+    Pages and files for pip and uv, pages for people, uploads by twine and uv publish with a token. Until Ctrl-C.
+    """
+    import signal
+
+    from buildfarm.app.server.running import IndexServer, Place
+    from buildfarm.app.server.running import serve as run
+
+    if keyfile and not certfile:
+        raise click.UsageError("--keyfile is the key of a certificate: say --certfile too")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end in order, like Ctrl-C
     settings = settings_of(options)
+    place = Place(bind=bind, port=port, certfile=certfile, keyfile=keyfile)
+    jobs = settings.jobs if jobs is None else jobs
     try:
-        run(settings.tree, bind=bind, port=port, report=lambda line: click.echo(line, err=True))
+        with IndexServer(settings, os.environ, place, jobs=jobs, report=_say, heard=_say if access_log else None) as it:
+            run(it, _say)
     except KeyboardInterrupt:  # its ordinary end
         return 130
     return 0
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 @click.group()
@@ -54,15 +93,25 @@ def show(options: dict[str, str], as_json: bool) -> int:
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Do all that needs no root: tools, headers, sandbox, zig's caches.")
+@click.option("--client", is_flag=True, help="Where would packages come from that are installed here?")
+@click.option("--root", default="/", metavar="DIR", type=_FOLDER, help="With --client: the files of another machine.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @JSON
 @site_options
 @click.pass_obj
-def doctor(options: dict[str, str], fix: bool, as_json: bool) -> int:
+def doctor(options: dict[str, str], fix: bool, client: bool, root: Path, names: tuple[str, ...], as_json: bool) -> int:
     """Say what this machine can build, and what is missing.
 
     With the command that brings what is missing. Takes at most five seconds, and changes nothing without --fix. Exit
     code 0: something can be built; 1: nothing can; 3: the farm is broken.
+
+    With --client: what pip, uv, pipenv, poetry and pdm are configured to, from which index each would take a NAME, and
+    where somebody else could put one. Exit code 1: somebody could.
     """
+    if client:
+        return _client(options, root, names, as_json)
+    if names or root != Path("/"):
+        raise click.UsageError("names and --root go with --client")
     from rich.console import Console
 
     from buildfarm.app.doctor.examine import examine
@@ -80,3 +129,20 @@ def doctor(options: dict[str, str], fix: bool, as_json: bool) -> int:
     else:
         show(report, Console())
     return report.exit_code
+
+
+def _client(options: dict[str, str], root: Path, names: tuple[str, ...], as_json: bool) -> int:
+    import sys
+
+    from rich.console import Console
+
+    from buildfarm.app.doctor.client import host_at, judge, show, to_plain
+    from buildfarm.app.fetching import pip_config
+
+    here = host_at(root.resolve(), Path.home(), Path.cwd(), Path(sys.prefix), os.environ)
+    verdict = judge(here, names, pip_config(settings_of(options), os.environ))
+    if as_json:
+        print_json(to_plain(verdict))
+    else:
+        show(verdict, Console())
+    return verdict.exit_code

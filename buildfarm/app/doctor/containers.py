@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildfarm.adapters.container.environments import bring
-from buildfarm.adapters.store import LocalStore
 from buildfarm.app.containers import engine_of, images_on
 from buildfarm.app.doctor.patient import Patient
 from buildfarm.app.doctor.report import Check, State
+from buildfarm.app.storing import open_store
 from buildfarm.model.image import Image
 from buildfarm.ports import no_report
 
@@ -26,7 +26,7 @@ def look(patient: Patient) -> Iterator[Check]:
         yield Check(name="engine", state=State.NOTE, message=f"none answers here; {_FOR}", fix=fix, root=bool(fix))
     else:
         yield Check(name="engine", state=State.OK, message=f"{engine.words} at {engine.url}")
-        here = images_on(engine, settings, LocalStore(settings.store), no_report)
+        here = images_on(engine, settings, open_store(settings), no_report)
         reachable = here.reachable()
         for image in here.images.values():
             needed = dict.fromkeys((image.name, image.test or image.name))

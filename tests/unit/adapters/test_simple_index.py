@@ -54,6 +54,7 @@ def test_json_is_read_whatever_it_is_called(content_type: str) -> None:
             size=7,
             requires_python=">=3.9",
             yanked=True,
+            yank_reason="broken",
         ),
         Offer(filename="pkg-1.0.zip", origin="https://other.invalid/pkg-1.0.zip"),
     )

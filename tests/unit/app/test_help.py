@@ -16,6 +16,12 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "help"
 WITH_EXAMPLES = (
     *("build", "plan", "debug", "verify", ""),
     *("recipe check", "recipe new", "recipe pin", "image build", "image pin"),
+    *("client-config", "replica", "index doctor"),
+    *("admit", "import", "publish"),
+    *("index create", "index set", "index retry", "promote", "yank", "unyank"),
+    *("quarantine", "unquarantine", "mark", "delete"),
+    "docs put",
+    *("serve", "token create"),
 )
 
 

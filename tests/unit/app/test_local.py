@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from buildfarm.app.local import _quit_on_signals
+from buildfarm.app.local import quit_on_signals
 from buildfarm.ports import Progress
 
 
@@ -22,7 +22,7 @@ def test_the_first_signal_is_answered_while_what_it_interrupted_holds_its_locks(
             heard.set()
 
     before = signal.getsignal(word)
-    with _quit_on_signals(report) as quit_:
+    with quit_on_signals(report) as quit_:
         with pytest.raises(KeyboardInterrupt), lock:
             signal.raise_signal(word)
         assert quit_.is_set()

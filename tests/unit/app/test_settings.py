@@ -93,5 +93,28 @@ def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
         read_settings({}, tmp_path, {})
 
 
+@pytest.mark.parametrize("url", ["s3://wheels", "s3://wheels/farm/a", "s3://wheels/"])
+def test_files_may_be_kept_in_a_bucket(tmp_path: Path, url: str) -> None:
+    assert read_settings({"BUILDFARM_STORE": url}, tmp_path, {}).store == url.rstrip("/")
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///a", "https://host/a", "/srv/store", "s3://Wheels", "s3://wheels/a b"])
+def test_what_is_no_bucket_is_said(tmp_path: Path, url: str) -> None:
+    with pytest.raises(RecipeError, match=r"BUILDFARM_STORE: .* is not s3://BUCKET/PREFIX"):
+        read_settings({"BUILDFARM_STORE": url}, tmp_path, {})
+
+
 def test_variables_are_named_after_settings() -> None:
     assert variable("crash_at") == "BUILDFARM_CRASH_AT"
+
+
+@pytest.mark.parametrize(("said", "count"), [("1", 1), ("64KiB", 65536), ("2GiB", 2 << 30)])
+def test_a_limit_may_have_a_unit(said: str, count: int) -> None:
+    assert read_settings({"BUILDFARM_UPLOAD_LIMIT": said}, Path("/nowhere"), {}).upload_limit == count
+
+
+@pytest.mark.parametrize("said", ["", "0", "-1", "1.5MiB", "1 MB", "much"])
+def test_a_limit_is_a_number_of_bytes(tmp_path: Path, said: str) -> None:
+    assert errors(tmp_path, "", {"BUILDFARM_UPLOAD_LIMIT": said}).endswith(
+        f"{said!r} is no number of bytes above 0, with a unit or without: 512MiB"
+    )

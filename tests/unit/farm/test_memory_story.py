@@ -158,6 +158,7 @@ class Farm:
             learning=self.ledger.learning,
             events=self.ledger.events,
             rendering=self.ledger.rendering,
+            replication=self.ledger.replication,
             store=self.store,
             sources=MemorySources(sdists or {"demo-1.0.tar.gz": sdist("demo", "1.0")}, self.store),
             resolver=MemoryResolver(wheels or {}, self.store),

@@ -90,9 +90,9 @@ def test_an_engine_by_socket_or_tcp_says_what_it_is(version: dict[str, Any], wor
 
 
 def test_what_does_not_answer_like_one_is_none(tmp_path: Path) -> None:
-    for environ in ({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, {"DOCKER_HOST": "gopher://nowhere"}):
+    for named in (f"unix://{tmp_path}/none.sock", "gopher://nowhere", "tcp://nowhere:port", "tcp://[::"):
         with pytest.raises(FarmError, match=r"no container engine answers at .*; start it, or say another one"):
-            find(environ)
+            find({"DOCKER_HOST": named})
     with engine({}) as (url, _), pytest.raises(FarmError, match="it answered 404: no such page"):
         connect(url)
 

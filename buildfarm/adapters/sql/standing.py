@@ -1,0 +1,23 @@
+"""Which home writes, as the ledger knows it, and the refusal of whatever would write elsewhere."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from buildfarm.adapters.sql import tables as t
+from buildfarm.adapters.sql.database import Transaction
+from buildfarm.model.errors import Refused
+from buildfarm.model.standing import Standing
+
+
+def standing(tx: Transaction) -> Standing:
+    """Where this home stands."""
+    serial = tx.connection.execute(select(func.max(t.index_events.c.serial))).scalar() or 0
+    row = tx.connection.execute(select(t.epochs).order_by(t.epochs.c.number.desc()).limit(1)).one_or_none()
+    return Standing(epoch=row.number, primary=row.primary, serial=serial) if row else Standing(serial=serial)
+
+
+def refuse_on_replica(tx: Transaction) -> None:
+    """Raise ``Refused`` (503) where another home writes."""
+    if refusal := standing(tx).refusal:
+        raise Refused(refusal, status=503)

@@ -1,0 +1,1 @@
+"""What `buildfarm client-config` prints: a module for each client, from one wish."""

@@ -1,0 +1,188 @@
+"""Indexes for people and programs: what each is like, what it has, what waits, and what happened last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from buildfarm.app.harmless import harmless
+from buildfarm.app.table import Cell, print_table
+from buildfarm.farm.checkup import Fault
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.files import index_of
+from buildfarm.farm.gate import waiting
+from buildfarm.model.canonical import to_plain
+from buildfarm.model.events import (
+    FileDeleted,
+    FilePublished,
+    FileYanked,
+    IndexConfigured,
+    IndexDeleted,
+    IndexEvent,
+    Origin,
+    ProjectMarked,
+    subject,
+)
+from buildfarm.model.index import Index, awaited, closure
+from buildfarm.model.records import Publication
+
+_LAST = 20  # events that are shown
+
+
+def list_json(farm: Coordinator) -> list[dict[str, Any]]:
+    """Every index that is no other's ``+pending``, by name."""
+    indexes = farm.events.indexes()
+    return [
+        {
+            **settings_json(index),
+            "projects": len(farm.events.projects(name)),
+            "pending": len(waiting(farm, name)),
+        }
+        for name, index in sorted(indexes.items())
+        if not awaited(name)
+    ]
+
+
+def settings_json(index: Index) -> dict[str, Any]:
+    """What an index is like."""
+    return {
+        "name": index.name,
+        "class": str(index.kind),
+        "bases": list(index.bases),
+        "volatile": index.volatile,
+        "private": index.private,
+        "accepts": [str(each) for each in index.accepts],
+        "reserved": list(index.reserved),
+    }
+
+
+def show_json(farm: Coordinator, name: str) -> dict[str, Any]:
+    """One index; raises ``Refused`` (404) where there is none. Times are seconds since 1970."""
+    index, indexes = index_of(farm, name), farm.events.indexes()
+    return {
+        **settings_json(index),
+        "closure": [each.name for each in closure(name, indexes)],
+        "projects": len(farm.events.projects(name)),
+        "pending": [_pending_json(each) for each in waiting(farm, awaited(name) or name)],
+        "events": [_event_json(each) for each in farm.events.latest([name], None, _LAST)],
+    }
+
+
+def list_table(indexes: Iterable[dict[str, Any]], console: Console) -> None:
+    """The same for a person."""
+    rows = [(each["name"], *_kinds(each), " ".join(each["bases"])) for each in indexes]
+    print_table(console, ("index", "class", "is", "projects", "waiting", "inherits from"), rows)
+
+
+def show_text(document: dict[str, Any], console: Console) -> None:
+    """One index for a person."""
+    _, is_, *_ = _kinds(document)
+    _say(console, f"{document['name']}: {document['class']}{f', {is_}' if is_ else ''}", "bold")
+    _say(console, f"inherits from: {' ← '.join(document['closure'][1:]) or 'none'}")
+    _say(console, f"accepts files whose tests: {', '.join(document['accepts']) or 'none'}")
+    if document["reserved"]:
+        _say(console, f"reserved names: {', '.join(document['reserved'])}")
+    _say(console, f"projects of its own: {document['projects']}")
+    for each in document["pending"]:
+        _say(console, f"waits: {each['filename']} of {each['who'] or 'nobody'}: {each['reason']}", "yellow")
+    if document["pending"]:
+        _say(console, "`buildfarm logs PROJECT` shows tests, `buildfarm index retry` runs them again", "dim")
+        _say(console, "what has none here: `buildfarm index set INDEX --accepts passed,skipped,not-run`, retry", "dim")
+    rows: list[tuple[Cell, ...]] = [
+        (_time(each["at"]), each["who"] or "-", each["kind"], each["said"]) for each in document["events"]
+    ]
+    if rows:
+        print_table(console, ("when", "who", "what", ""), rows)
+
+
+def known(farm: Coordinator, names: Iterable[str]) -> tuple[str, ...]:
+    """The names, each of an index that is there; raises ``Refused`` (404) for the first that is not."""
+    return tuple(index_of(farm, name).name for name in names)
+
+
+def faults_json(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """Faults of a tree."""
+    return [{"path": each.path, "what": each.what} for each in faults]
+
+
+def faults_text(faults: Iterable[Fault], console: Console) -> None:
+    """A line for each."""
+    for each in faults:
+        _say(console, f"{each.what:8} {each.path}", "red")
+
+
+def _kinds(document: dict[str, Any]) -> tuple[Cell, ...]:
+    is_ = [each for each in ("volatile", "private") if document[each]]
+    pending = document["pending"]
+    count = pending if isinstance(pending, int) else len(pending)
+    return document["class"], ", ".join(is_), str(document["projects"]), str(count)
+
+
+def _pending_json(publication: Publication) -> dict[str, Any]:
+    return {
+        "filename": publication.artifact.name,
+        "project": publication.project,
+        "version": publication.version,
+        "who": publication.arrival.who,
+        "reason": publication.note or "its tests are not over; `buildfarm index settle` runs them",
+    }
+
+
+def _event_json(event: IndexEvent) -> dict[str, Any]:
+    return {
+        "serial": event.serial,
+        "at": event.at,
+        "who": event.who,
+        "kind": _kind(event),
+        "project": event.payload.project,
+        "file": subject(event.payload),
+        "said": _said(event),
+    }
+
+
+_VERBS = {Origin.BUILT: "built", Origin.UPLOADED: "uploaded", Origin.ADMITTED: "admitted", Origin.PROMOTED: "promoted"}
+
+
+def _kind(event: IndexEvent) -> str:
+    match event.payload:
+        case FilePublished(origin=origin):
+            return _VERBS[origin]
+        case FileYanked(reason=reason):
+            return "unyanked" if reason is None else "yanked"
+        case FileDeleted() | IndexDeleted():
+            return "deleted"
+        case ProjectMarked(status=status):
+            return str(status)
+        case IndexConfigured():
+            return "configured"
+        case payload:
+            return type(payload).__name__
+
+
+def _said(event: IndexEvent) -> str:
+    match event.payload:
+        case FilePublished(artifact=artifact, source=source, tried=tried):
+            results = ", ".join(f"{each.target} {each.verdict}" for each in tried)
+            more = [f"from {source}" if source else "", results]
+            return "; ".join(filter(None, (artifact.name, *more)))
+        case FileYanked(filename=filename, reason=reason) | FileDeleted(filename=filename, reason=reason):
+            return f"{filename}: {reason}" if reason else filename
+        case ProjectMarked(project=project, reason=reason):
+            return f"{project}: {reason}" if reason else project
+        case IndexConfigured(index=index):
+            settings = {key: value for key, value in to_plain(index).items() if key != "name"}
+            return ", ".join(f"{key} {value}" for key, value in settings.items()) or "as indexes are"
+        case payload:
+            return payload.project
+
+
+def _time(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def _say(console: Console, line: str, style: str = "") -> None:
+    console.print(Text(harmless(line), style), soft_wrap=True)

@@ -1,0 +1,96 @@
+"""One request and its answer, as ASGI has them; what every answer says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from buildfarm.app.harmless import harmless
+from buildfarm.pages.addresses import is_known
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+TEXT = "text/plain; charset=utf-8"
+
+# uv takes a page without this as fresh for a tenth of its age, and a new version stays unseen for days.
+REVALIDATE: Header = (b"cache-control", b"max-age=0, must-revalidate")
+_NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
+_LONGEST_REASON = 400  # of a status line
+
+
+class Exchange:
+    """A request, and the way to answer it. ``report`` hears a line of it for a person when its answer begins."""
+
+    __slots__ = ("_report", "_send", "fields", "method", "path", "receive", "scope", "status")
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, report: Callable[[str], None] | None) -> None:
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self._report = report
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.status = 0  # not answered yet
+        self.fields: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            self.fields[name] = value if name not in self.fields else self.fields[name] + b"," + value
+
+    def field(self, name: bytes) -> str:
+        """A header of the request, all of that name joined by commas; empty where there is none."""
+        return self.fields.get(name, b"").decode("latin-1")
+
+    @property
+    def query(self) -> str:
+        """The query with its question mark, or nothing."""
+        query: str = self.scope["query_string"].decode("latin-1")
+        return query and f"?{query}"
+
+    @property
+    def scheme(self) -> str:
+        """http or https, as whoever asks sees it: a web server on this machine may stand between."""
+        said, client = self.field(b"x-forwarded-proto"), self.scope.get("client")
+        near = client is not None and client[0] in ("127.0.0.1", "::1")
+        return said if near and said in ("http", "https") else str(self.scope["scheme"])
+
+    def knows(self, tag: str) -> bool:
+        """Whether whoever asks has what the tag stands for."""
+        return b"if-none-match" in self.fields and is_known(tag, self.field(b"if-none-match"))
+
+    async def begin(self, status: int, headers: Iterable[Header]) -> None:
+        """Send the status line and the headers; ``send`` sends what follows them."""
+        self.status = status
+        listed = [*headers, _NO_SNIFF]
+        if self.method in ("GET", "HEAD") and (b"content-length" in self.fields or b"transfer-encoding" in self.fields):
+            listed.append((b"connection", b"close"))  # nobody reads that body: it must not pass for the next request
+        self.tell(status)
+        await self._send({"type": "http.response.start", "status": status, "headers": listed})
+
+    async def send(self, body: bytes, *, more: bool = False) -> None:
+        """Send a piece of the body, the last one unless there is ``more``."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def answer(self, status: int, headers: Iterable[Header], body: bytes = b"") -> None:
+        """Send all of an answer. Its length is said, but for 304, where it would be that of another answer."""
+        length = [] if status == 304 else [(b"content-length", b"%d" % len(body))]
+        await self.begin(status, [*headers, *length])
+        await self.send(b"" if self.method == "HEAD" else body)
+
+    async def say(self, status: int, sentence: str, *headers: Header) -> None:
+        """Answer with a sentence: as text, and, where it refuses an upload, in the status line, for twine shows that
+        alone.
+        """
+        if self.method == "POST" and status >= 400:
+            reason = sentence.encode("ascii", "replace").decode()
+            self.scope.setdefault("state", {})["reason"] = harmless(reason)[:_LONGEST_REASON]
+        own = () if any(name == REVALIDATE[0] for name, _ in headers) else (REVALIDATE,)
+        body = f"{sentence}\n".encode("utf-8", "replace")
+        await self.answer(status, [(b"content-type", TEXT.encode()), *own, *headers], body)
+
+    def tell(self, status: int) -> None:
+        """Report the request with the status of its answer."""
+        if self._report is not None:
+            line = f"{status} {self.method} {self.path}{self.query} HTTP/{self.scope['http_version']}"
+            self._report(line if line.isprintable() else harmless(line))

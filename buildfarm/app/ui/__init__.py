@@ -1,0 +1,1 @@
+"""Pages for people: what an index has, what was tested where, what changed."""

@@ -1,0 +1,66 @@
+"""The files that an index has itself, and how a person names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from packaging.utils import canonicalize_name
+
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.filename import read_filename, version_of
+from buildfarm.model.errors import Refused
+from buildfarm.model.index import Index
+from buildfarm.pages.project import File, Project, fold
+
+
+def index_of(farm: Coordinator, name: str) -> Index:
+    """The settings of an index that is there; raises ``Refused`` (404) for one that is not."""
+    indexes = farm.events.indexes()
+    if name not in indexes:
+        known = ", ".join(sorted(indexes)) or "none"
+        raise Refused(f"there is no index {name!r}; those that are: {known}. `buildfarm index create` makes one", 404)
+    return indexes[name]
+
+
+def project_of(farm: Coordinator, index: str, project: str) -> Project:
+    """What the index itself has of a project; one without files where it has none."""
+    name = canonicalize_name(project)
+    return fold(farm.events.events(index, name)).get(name, Project(name=name))
+
+
+def file_of(farm: Coordinator, index: str, project: str, filename: str) -> File | None:
+    """The index's own file of that name."""
+    return next((each for each in project_of(farm, index, project).files if each.name == filename), None)
+
+
+def files_named(farm: Coordinator, index: str, operands: Iterable[str]) -> tuple[File, ...]:
+    """The index's own files that are named: by file name, or all of a release as ``NAME==VERSION``; each once.
+
+    Raises ``Refused`` with a sentence for every operand that is neither, or that the index does not have (404).
+    """
+    found: dict[str, File] = {}
+    wrong: list[str] = []
+    for operand in operands:
+        try:
+            found |= {each.name: each for each in _named(farm, index, operand)}
+        except Refused as refused:
+            wrong.append(str(refused))
+    if wrong:
+        raise Refused("\n".join(wrong), 404)
+    return tuple(found.values())
+
+
+def _named(farm: Coordinator, index: str, operand: str) -> Iterator[File]:
+    name, equal, version = operand.partition("==")
+    if not equal:
+        file = file_of(farm, index, read_filename(operand).project, operand)
+        if file is None:
+            raise Refused(f"{index} has no file {operand} of its own")
+        yield file
+        return
+    files = project_of(farm, index, name.strip()).files
+    wanted = [each for each in files if version_of(each.version) == version_of(version)]
+    if not wanted:
+        has = ", ".join(dict.fromkeys(each.version for each in files))
+        raise Refused(f"{index} has no {operand} of its own; of {name} it has {has or 'nothing'}")
+    yield from wanted

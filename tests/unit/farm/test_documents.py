@@ -1,0 +1,168 @@
+"""Documentation: from a zip to a folder of the tree, over the memory adapters and over files."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from buildfarm.adapters.store import LocalStore
+from buildfarm.adapters.tree import FileTree
+from buildfarm.farm import lay_out
+from buildfarm.farm.checkup import check, rebuild
+from buildfarm.farm.collect import collect
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.documents import documented, drop, put
+from buildfarm.farm.render import render
+from buildfarm.model.errors import Refused
+from buildfarm.model.events import DocsDeleted, DocsPublished, IndexConfigured, IndexDeleted
+from buildfarm.model.index import Index
+from buildfarm.model.wheel import Artifact
+from buildfarm.steps.entry import Bounds
+from tests.unit.farm.test_memory_story import Farm, Machine, wheel
+
+INDEX = {"index.html": "<h1>Docs</h1>"}
+
+
+def packed(files: Mapping[str, str], **more: zipfile.ZipInfo) -> io.BytesIO:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+        for info in more.values():
+            archive.writestr(info, "/etc/passwd")
+    content.seek(0)
+    return content
+
+
+@pytest.fixture(params=["memory", "files"])
+def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Coordinator:
+    farm: Coordinator = Farm(Machine(lambda _: wheel("demo", "1.0"))).coordinator
+    if request.param == "files":
+        store = LocalStore(tmp_path / "store")
+        farm = replace(farm, store=store, tree=FileTree(tmp_path / "tree", store.path))
+    farm.events.append("company/base", IndexConfigured(index=Index(name="company/base")))
+    return farm
+
+
+def page(farm: Coordinator, path: str) -> str:
+    return (farm.tree.read(f"company/base/+doc/demo/{path}") or b"").decode()
+
+
+def test_a_zip_becomes_a_folder_with_who_and_when(farm: Coordinator) -> None:
+    files = {**INDEX, "_static/x.css": "h1{}", ".buildinfo": "hidden"}
+    assert put(farm, "company/base", "Demo", "1.0", packed(files), "anna") == "/company/base/+doc/demo/1.0/"
+    assert page(farm, "1.0/index.html") == page(farm, "latest/index.html") == "<h1>Docs</h1>"
+    assert page(farm, "1.0/_static/x.css") == "h1{}"
+    assert page(farm, "1.0/.buildinfo") == ""
+    event = farm.events.since(0)[-1]
+    assert isinstance(event.payload, DocsPublished)
+    assert (event.who, event.payload.version) == ("anna", "1.0")
+
+
+def test_a_new_zip_takes_the_place_of_the_old_one(farm: Coordinator) -> None:
+    put(farm, "company/base", "demo", "1.0", packed({**INDEX, "old.html": "old"}))
+    put(farm, "company/base", "demo", "1.0", packed({"index.html": "new"}))
+    assert page(farm, "1.0/index.html") == "new"
+    assert page(farm, "1.0/old.html") == ""
+    assert len(farm.tree.names("company/base/+doc/demo/.1.0")) == 1
+
+
+def test_latest_is_the_newest_release(farm: Coordinator) -> None:
+    for version in ("1.10", "1.9", "2.0rc1"):
+        put(farm, "company/base", "demo", version, packed({"index.html": version}))
+    assert documented(farm, "company/base", "demo") == ("1.10", "1.9", "2.0rc1")
+    assert page(farm, "latest/index.html") == "1.10"
+    drop(farm, "company/base", "demo", "1.10", "anna")
+    assert page(farm, "latest/index.html") == "1.9"
+    assert isinstance(farm.events.since(0)[-1].payload, DocsDeleted)
+    for version in ("1.9", "2.0rc1"):
+        drop(farm, "company/base", "demo", version)
+    assert farm.tree.names("company/base/+doc") == ()
+    with pytest.raises(Refused, match="no documentation") as error:
+        drop(farm, "company/base", "demo", "1.9")
+    assert error.value.status == 404
+
+
+def test_the_tree_is_made_of_the_events_again(farm: Coordinator) -> None:
+    put(farm, "company/base", "demo", "1.0", packed({"index.html": "old"}))
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    assert check(farm) == ()
+    farm.tree.clear("company/base/+doc")
+    rebuild(farm)
+    assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
+
+
+def test_its_zip_stays_until_it_is_replaced(farm: Coordinator) -> None:
+    put(farm, "company/base", "demo", "1.0", packed({"index.html": "old"}))
+    assert collect(farm, older_than=0) == ()
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    (old,) = collect(farm, older_than=0)
+    assert (old.filename, old.forgotten) == ("demo-1.0.docs.zip", True)
+
+
+def test_what_cannot_be_shown_holds_nothing_else_up(farm: Coordinator) -> None:
+    lost = DocsPublished(project="lost", version="1.0", artifact=Artifact(name="x.zip", size=1, sha256="0" * 64))
+    farm.events.append("company/base", lost)
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
+
+
+def test_it_goes_with_its_index(farm: Coordinator) -> None:
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    farm.events.append("company/base", IndexDeleted())
+    render(farm)
+    assert farm.tree.names("company/base/+doc") == ()
+
+
+def test_one_folder_around_the_pages_is_left_out(farm: Coordinator) -> None:
+    put(farm, "company/base", "demo", "1.0", packed({"html/index.html": "in it", "html/setup.py": "", "html/a/b": ""}))
+    assert page(farm, "1.0/index.html") == "in it"
+
+
+LINK = zipfile.ZipInfo("link.html")
+LINK.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (packed({**INDEX, "../out.html": ""}), "leads out of it"),
+        (packed({**INDEX, "/etc/x.html": ""}), "not relative"),
+        (packed({**INDEX, "a\\..\\b": ""}), "not relative"),
+        (packed({**INDEX, "A.html": "", "a.html": ""}), "one name on some file systems"),
+        (packed({**INDEX, "aux.html": ""}), "on Windows"),
+        (packed(INDEX, link=LINK), "link"),
+        (packed({"readme.txt": ""}), "index.html"),
+        (io.BytesIO(b"no zip"), "damaged"),
+    ],
+)
+def test_what_is_not_safe_is_refused_and_leaves_nothing(farm: Coordinator, content: io.BytesIO, says: str) -> None:
+    content.seek(0)
+    with pytest.raises(Refused, match=says):
+        put(farm, "company/base", "demo", "1.0", content)
+    assert farm.tree.names("company/base/+doc") == ()
+    assert not any(isinstance(event.payload, DocsPublished) for event in farm.events.since(0))
+
+
+def test_too_much_is_refused(farm: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lay_out, "BOUNDS", Bounds(total=1000, entries=3, small=0))
+    with pytest.raises(Refused, match="unpacks to more"):
+        put(farm, "company/base", "demo", "1.0", packed({**INDEX, "zeros": "0" * 2000}))
+    with pytest.raises(Refused, match="entries"):
+        put(farm, "company/base", "demo", "1.0", packed({**INDEX, "a": "", "b": "", "c": ""}))
+
+
+@pytest.mark.parametrize(
+    ("index", "project", "version", "status"),
+    [("nowhere", "demo", "1.0", 404), ("company/base", "../x", "1.0", 400), ("company/base", "demo", "latest", 400)],
+)
+def test_what_it_is_called_is_checked(farm: Coordinator, index: str, project: str, version: str, status: int) -> None:
+    with pytest.raises(Refused) as error:
+        put(farm, index, project, version, packed(INDEX))
+    assert error.value.status == status
