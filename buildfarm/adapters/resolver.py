@@ -20,6 +20,7 @@ from packaging.utils import parse_wheel_filename
 
 from buildfarm.adapters.pip_config import PipConfig, bare
 from buildfarm.model.errors import FarmError, Unavailable
+from buildfarm.model.index import awaited
 from buildfarm.model.job import Environment, Lock, LockedWheel
 from buildfarm.model.origin import local_path
 from buildfarm.model.outcome import Reason
@@ -103,7 +104,8 @@ class UvResolver:
         # A file instead of arguments: it may hold credentials, and only there links can rank below our own index.
         with tempfile.TemporaryDirectory(prefix="uv-") as folder:
             file = Path(folder) / "uv.toml"
-            file.write_text(uv_configuration(self._config, self._indexes / index / "simple"), encoding="utf-8")
+            own = [self._indexes / each / "simple" for each in (index, awaited(index)) if each]
+            file.write_text(uv_configuration(self._config, *own), encoding="utf-8")
             python = self._interpreter(environment)
             if environment.native and environment.target.abi.endswith("t"):
                 python = _free_threaded(python, Path(folder) / "python")
@@ -172,9 +174,9 @@ def _free_threaded(python: str, at: Path) -> str:
     return str(at)
 
 
-def uv_configuration(config: PipConfig, own: Path) -> str:
-    """The text of a ``uv.toml`` with our own index (the folder ``own``, if it is there) before what pip would ask."""
-    places = [{"url": own.absolute().as_uri()}] if own.is_dir() else []
+def uv_configuration(config: PipConfig, *own: Path) -> str:
+    """The text of a ``uv.toml`` with our own indexes (of the folders, those there are) before what pip would ask."""
+    places = [{"url": each.absolute().as_uri()} for each in own if each.is_dir()]
     for link in config.find_links:
         path = local_path(link)
         if path is None or path.is_dir():

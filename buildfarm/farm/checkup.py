@@ -15,7 +15,7 @@ from buildfarm.farm.lay_out import lay_out
 from buildfarm.farm.publish import WANTED, place_of
 from buildfarm.farm.render import PAGES, render, render_roots
 from buildfarm.model.events import DocsPublished, FilePublished, IndexEvent
-from buildfarm.model.index import Index, closure, depth
+from buildfarm.model.index import Index, awaited, closure, depth
 from buildfarm.model.wheel import Artifact
 from buildfarm.pages.project import File, Project, fold, merged
 from buildfarm.pages.simple import render_project, render_root
@@ -121,7 +121,8 @@ def _pages(
 ) -> Iterator[Fault]:
     """Pages are to be the same bytes as when they are made now; beside them is nothing."""
     seen = [(each, own.get(each.name, {})) for each in layers]
-    projects = sorted({project for _, those in seen for project in those})
+    listed = [those for each, those in seen if each.name == name or not awaited(name)]
+    projects = sorted({project for those in listed for project in those})
     for project in projects:
         shown = merged(project, ((each, those.get(project)) for each, those in seen))
         for path, content in render_project(shown, depth(name)).items():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.lay_out import lay_out
-from buildfarm.model.index import Index, closure, depth, heirs
+from buildfarm.model.index import Index, awaited, closure, depth, heirs, layers
 from buildfarm.pages.project import Project, fold, merged
 from buildfarm.pages.simple import render_project, render_root
 
@@ -56,11 +56,11 @@ def render_roots(farm: Coordinator) -> None:
             if heir not in indexes:
                 _clear(farm, heir)
                 continue
-            layers = [each.name for each in closure(heir, indexes)]
-            for each in layers:
+            seen = _listed(heir, indexes)
+            for each in seen:
                 if each not in own:
                     own[each] = farm.events.projects(each)
-            pages[frozenset().union(*(own[each] for each in layers))].append(heir)
+            pages[frozenset().union(*(own[each] for each in seen))].append(heir)
         for names, showing in pages.items():
             farm.tree.spread(_twins(render_root(names), showing))
         farm.rendering.advance(ROOTS, until)
@@ -71,11 +71,10 @@ def _show(farm: Coordinator, project: str, showing: Iterable[str], indexes: Mapp
     own = _own(farm, project)
     alike: defaultdict[tuple[int, tuple[Index, ...]], list[str]] = defaultdict(list)
     for name in sorted(showing):
-        layers = tuple(each for each in closure(name, indexes) if each.name in own)
-        alike[depth(name), layers if name in indexes else ()].append(name)
-    for (deep, layers), names in alike.items():
-        shown = merged(project, ((each, own[each.name]) for each in layers))
-        if layers:
+        alike[depth(name), layers(name, indexes, own)].append(name)
+    for (deep, seen), names in alike.items():
+        shown = merged(project, ((each, own[each.name]) for each in seen))
+        if seen:
             farm.tree.spread(_twins(render_project(shown, deep), names))
         else:
             for name in names:
@@ -104,7 +103,12 @@ def _all_projects(farm: Coordinator, name: str, indexes: Mapping[str, Index]) ->
     shown = frozenset(each for each in farm.tree.names(f"{name}/simple") if not each.startswith("index."))
     if name not in indexes:
         return shown
-    return shown.union(*(farm.events.projects(each.name) for each in closure(name, indexes)))
+    return shown.union(*(farm.events.projects(each) for each in _listed(name, indexes)))
+
+
+def _listed(name: str, indexes: Mapping[str, Index]) -> tuple[str, ...]:
+    """The indexes whose projects it lists."""
+    return (name,) if awaited(name) else tuple(each.name for each in closure(name, indexes))
 
 
 def _clear(farm: Coordinator, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,6 +80,16 @@ def closure(name: str, indexes: Mapping[str, Index]) -> tuple[Index, ...]:
 
     visit(name)
     return tuple(found.values())
+
+
+def layers(name: str, indexes: Mapping[str, Index], own: Collection[str]) -> tuple[Index, ...]:
+    """Those of its closure that have a say in what it shows of a project, when the indexes ``own`` have files of it.
+
+    Where files wait, only projects are shown of which one does: of all others the index that they wait for knows all.
+    """
+    if name not in indexes or (awaited(name) and name not in own):
+        return ()
+    return tuple(each for each in closure(name, indexes) if each.name in own)
 
 
 def heirs(name: str, indexes: Mapping[str, Index]) -> tuple[str, ...]:

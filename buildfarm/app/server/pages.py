@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from buildfarm.app.server.exchange import REVALIDATE, Exchange, Header
 from buildfarm.model.errors import FarmError
+from buildfarm.model.index import awaited
 from buildfarm.pages import addresses
 from buildfarm.pages.addresses import HTML, Page
 
@@ -59,6 +60,10 @@ class Pages:
         if self._admits_gzip(exchange.field(b"accept-encoding")):
             kept = self._find(f"{address}{addresses.FORMS[media]}.gz", media)
         kept = kept or self._find(f"{address}{addresses.FORMS[media]}", media)
+        if kept is None and (index := awaited(page.index)) and page.project:
+            there = f"/{index}/simple/{page.project}/"
+            await exchange.say(302, f"Nothing of it waits; what there is is at {there}.", (b"location", there.encode()))
+            return
         if kept is None:
             remedy = f"`buildfarm build {page.project or 'NAME'} --index {page.index}` publishes there"
             await exchange.say(404, f"There is no {address} yet: {remedy}, and / lists the indexes.", _VARY)

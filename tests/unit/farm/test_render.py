@@ -122,6 +122,20 @@ def test_a_mirror_becomes_invisible_with_the_first_internal_file(site: Rendered)
     assert site.files("company/base") == ["demo-9.0-py3-none-any.whl"]
 
 
+def test_where_files_wait_only_their_projects_are_shown(site: Rendered) -> None:
+    site.tell("company/base", published("1.0"), published("1.0", "other"))
+    site.tell("company/dev/+pending", published("2.0"))
+    site.render()
+    assert site.files("company/dev/+pending") == ["demo-1.0-py3-none-any.whl", "demo-2.0-py3-none-any.whl"]
+    assert site.files("company/dev") == ["demo-1.0-py3-none-any.whl"]
+    assert site.page("company/dev/+pending", "other") is None
+    assert site.names("company/dev/+pending") == ["demo"]
+    site.tell("company/dev/+pending", FileDeleted(project="demo", filename="demo-2.0-py3-none-any.whl"))
+    site.render()
+    assert site.page("company/dev/+pending") is None
+    assert site.names("company/dev/+pending") == []
+
+
 def test_a_deleted_index_leaves_no_page(site: Rendered) -> None:
     site.tell("company/base", published("1.0"))
     site.render()

@@ -70,6 +70,14 @@ def test_other_spellings_lead_to_the_page(ask: Ask, asked: str, to: str) -> None
     assert answer.body.decode() == f"This page is at {to.partition('?')[0]}.\n"
 
 
+def test_who_asks_where_files_wait_for_one_that_does_not_is_sent_on(ask: Ask) -> None:
+    answer = ask("/main/+pending/simple/Farm.Tools")
+    assert answer.headers["Location"] == "/main/+pending/simple/farm-tools/"
+    answer = ask("/main/+pending/simple/farm-tools/")
+    assert (answer.status, answer.headers["Location"]) == (302, "/main/simple/farm-tools/")
+    assert ask("/main/+pending/simple/").status == 404
+
+
 def test_a_file_and_its_metadata(ask: Ask) -> None:
     wheel, metadata = ask(f"/main/{WHEEL}"), ask(f"/main/{WHEEL.replace('+local', '%2Blocal')}.metadata")
     assert (wheel.status, wheel.body, wheel.headers["Content-Type"]) == (200, BYTES, "application/octet-stream")
