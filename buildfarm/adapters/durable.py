@@ -17,7 +17,7 @@ Crash = Callable[[str], None]
 """Called with the name of a point where a kill must do no harm; the tests kill there."""
 
 _OLD = 3600.0  # seconds after which no writer is still at it
-_MANY = 16  # folders from which on it is quicker to sync their file system than each of them
+_MANY = 16  # files or folders from which on it is quicker to sync their file system than each of them
 _TRIES = 50
 
 
@@ -72,6 +72,20 @@ def settle(file: IO[bytes], mode: int) -> None:
     os.fsync(file.fileno())
 
 
+def settle_all(files: Collection[IO[bytes]], mode: int) -> None:
+    """``settle`` for many files of one file system."""
+    if len(files) < _MANY:
+        for file in files:
+            settle(file, mode)
+        return
+    for file in files:
+        file.flush()
+        Path(file.name).chmod(mode)
+    if not _synced(Path(next(iter(files)).name).parent):
+        for file in files:
+            os.fsync(file.fileno())
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it. Durable when it returns."""
     for changed in make_folders(folder):
@@ -88,18 +102,24 @@ def make_folders(folder: Path) -> tuple[Path, ...]:
 
 
 def sync_folders(folders: Collection[Path]) -> None:
-    """Bring the names in many folders to the disk: of one file system, all that it holds back, at once."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
-    if len(folders) < _MANY or syncfs is None:
+    """Bring the names in many folders to the disk."""
+    if len(folders) < _MANY or not _synced(next(iter(folders))):
         for folder in folders:
             sync_folder(folder)
-        return
-    number = os.open(next(iter(folders)), os.O_RDONLY)
+
+
+def _synced(folder: Path) -> bool:
+    """Bring all that the file system of the folder holds back to the disk at once; False where that cannot be done."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
+    if syncfs is None:
+        return False
+    number = os.open(folder, os.O_RDONLY)
     try:
         if syncfs(number):
             raise OSError(errno.EIO, "could not bring it to the disk")
     finally:
         os.close(number)
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from buildfarm.adapters import durable
 from buildfarm.model.errors import FarmError
 from buildfarm.model.wheel import Artifact
+
+_TOGETHER = 200  # contents that are written at once: as many files are open then
 
 
 class FileTree:
@@ -39,18 +42,15 @@ class FileTree:
     def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
         """Each of the contents to all of its paths, in their order; what is there already is left alone.
 
-        The paths of one content are links to one file: three hundred of them cost little more than one.
+        The paths of one content are links to one file: three hundred of them cost little more than one. Many contents
+        are brought to the disk together.
         """
-        changed: set[str] = set()
-        for content, paths in files:
-            wanted = self._others(content, paths)
-            if not wanted:
-                continue
+        found = ((content, wanted) for content, paths in files if (wanted := self._others(content, paths)))
+        while batch := tuple(islice(found, _TOGETHER)):
             try:
-                self._replace(content, wanted, changed)
+                self._replace(batch)
             except OSError as error:
-                raise self._failed("write", wanted[0], error) from error
-        durable.sync_folders([*map(Path, changed)])
+                raise self._failed("write", batch[0][1][0], error) from error
 
     def _others(self, content: bytes, paths: Iterable[str]) -> list[str]:
         """Where there is anything else than the content: of files that are one, one is read."""
@@ -69,16 +69,23 @@ class FileTree:
                 others.append(at)
         return others
 
-    def _replace(self, content: bytes, places: Iterable[str], changed: set[str]) -> None:
-        with durable.aside(self._folder) as (temporary, file):
-            file.write(content)
-            durable.settle(file, 0o644)
+    def _replace(self, batch: Collection[tuple[bytes, list[str]]]) -> None:
+        changed: set[str] = set()
+        with ExitStack() as stack:
+            written = []
+            for content, places in batch:
+                temporary, file = stack.enter_context(durable.aside(self._folder))
+                file.write(content)
+                written.append((temporary, file, places))
+            durable.settle_all([file for _, file, _ in written], 0o644)
             self._crash("tree.write:written")
-            for at in places:
-                folder = at.rpartition("/")[0]
-                if folder not in changed:
-                    changed |= {folder, *map(str, durable.make_folders(Path(folder)))}
-                durable.replace_by_link(temporary, at)
+            for temporary, _, places in written:
+                for at in places:
+                    folder = at.rpartition("/")[0]
+                    if folder not in changed:
+                        changed |= {folder, *map(str, durable.make_folders(Path(folder)))}
+                    durable.replace_by_link(temporary, at)
+        durable.sync_folders([*map(Path, changed)])
 
     def link(self, path: str, artifact: Artifact) -> bool:
         """Put the store's bytes at the path, create-only; False when other bytes are there, True when equal ones."""

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from buildfarm.farm.admit import forbidden
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
+from buildfarm.farm.filename import read_filename
 from buildfarm.farm.files import file_of
 from buildfarm.farm.publish import announce, show
 from buildfarm.farm.render import render_roots
@@ -87,10 +88,11 @@ def foresee(farm: Coordinator, index: Index, offers: Iterable[Offer]) -> Iterato
     """What would become of each, as far as that can be said without its bytes."""
     for offer in offers:
         if name := named(offer.filename):
-            there = file_of(farm, index.name, name.project, offer.filename)
-            if barred := _barred(farm, index, name):
+            if barred := _barred(farm, index, name, offer.filename):
                 yield Carried(name=name, filename=offer.filename, fate=Fate.REFUSED, note=barred)
-            elif there and offer.sha256:
+                continue
+            there = file_of(farm, index.name, name.project, offer.filename)
+            if there and offer.sha256:
                 yield _met(there, offer, name, offer.sha256)
             else:
                 note = "there is a file of that name: its bytes will tell" if there else ""
@@ -103,7 +105,7 @@ def _bring(farm: Coordinator, index: Index, offer: Offer, name: Named, who: str)
     def became(fate: Fate, note: str, warnings: Iterable[Finding] = ()) -> Carried:
         return Carried(name=name, filename=offer.filename, fate=fate, note=note, warnings=tuple(map(_said, warnings)))
 
-    if barred := _barred(farm, index, name):
+    if barred := _barred(farm, index, name, offer.filename):
         return became(Fate.REFUSED, barred), None
     there = file_of(farm, index.name, name.project, offer.filename)
     if there and offer.sha256:
@@ -142,8 +144,12 @@ def _said(finding: Finding) -> str:
     return f"{finding.rule}: {finding.message}"
 
 
-def _barred(farm: Coordinator, index: Index, name: Named) -> str:
-    """Why nothing of the project may come onto the index, or empty: only a mirror is closed to names of ours."""
+def _barred(farm: Coordinator, index: Index, name: Named, filename: str) -> str:
+    """Why a file called that may not come onto the index, or empty: only a mirror is closed to names of ours."""
+    try:
+        read_filename(filename)
+    except Refused as refused:
+        return str(refused)
     return next(forbidden(farm, [name]), "") if index.kind is IndexClass.MIRROR else ""
 
 

@@ -12,7 +12,7 @@ from buildfarm import __version__
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
 from buildfarm.farm.render import render
-from buildfarm.model.errors import FarmError, Refused
+from buildfarm.model.errors import Refused
 from buildfarm.model.events import FilePublished
 from buildfarm.model.job import BuildJob
 from buildfarm.model.outcome import Built
@@ -114,7 +114,7 @@ def _place(farm: Coordinator, publication: Publication) -> str:
     """The file in place, and the event that says so; why that cannot be, or empty."""
     try:
         event = put_in_place(farm, publication)
-    except (FarmError, OSError):
+    except Exception:  # else every tick would fail at it again
         with suppress(Exception):  # the disk that is full may be that of the ledger
             farm.events.settle(publication, "withdrawn", "it could not be put in place")
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.lay_out import lay_out
@@ -15,7 +16,7 @@ from buildfarm.pages.simple import render_project, render_root
 PAGES, ROOTS = "pages", "roots"
 """What is rendered up to a serial: the pages of projects, and those that list them."""
 
-Content = Iterable[tuple[bytes, Iterable[str]]]
+Content = tuple[bytes, Iterable[str]]
 
 
 def render(farm: Coordinator) -> None:
@@ -32,8 +33,8 @@ def render(farm: Coordinator) -> None:
         for heir in changed.pop("", ()):
             for project in _all_projects(farm, heir, indexes):
                 changed[project] |= {heir}
-        for project, showing in sorted(changed.items()):
-            _show(farm, project, showing, indexes)
+        pages = (_shown(farm, project, showing, indexes) for project, showing in sorted(changed.items()))
+        farm.tree.spread(chain.from_iterable(pages))
         lay_out(farm, news)
         farm.rendering.advance(PAGES, news[-1].serial)
 
@@ -66,8 +67,8 @@ def render_roots(farm: Coordinator) -> None:
         farm.rendering.advance(ROOTS, until)
 
 
-def _show(farm: Coordinator, project: str, showing: Iterable[str], indexes: Mapping[str, Index]) -> None:
-    """Write or remove the pages of one project on those indexes. Equal pages are written once."""
+def _shown(farm: Coordinator, project: str, showing: Iterable[str], indexes: Mapping[str, Index]) -> Iterator[Content]:
+    """The pages of one project on those indexes, equal ones once; where there is nothing to show they are removed."""
     own = _own(farm, project)
     alike: defaultdict[tuple[int, tuple[Index, ...]], list[str]] = defaultdict(list)
     for name in sorted(showing):
@@ -75,7 +76,7 @@ def _show(farm: Coordinator, project: str, showing: Iterable[str], indexes: Mapp
     for (deep, seen), names in alike.items():
         shown = merged(project, ((each, own[each.name]) for each in seen))
         if seen:
-            farm.tree.spread(_twins(render_project(shown, deep), names))
+            yield from _twins(render_project(shown, deep), names)
         else:
             for name in names:
                 _remove(farm, f"{name}/simple/{project}")
@@ -90,7 +91,7 @@ def _own(farm: Coordinator, project: str) -> dict[str, Project]:
     return {index: found for index, found in folded.items() if found}
 
 
-def _twins(pages: Mapping[str, bytes], names: Iterable[str]) -> Iterator[tuple[bytes, Iterable[str]]]:
+def _twins(pages: Mapping[str, bytes], names: Iterable[str]) -> Iterator[Content]:
     """The pages and their compressed twins for the indexes, JSON last: who reads that sees all the rest."""
     for path, content in sorted(pages.items()):
         whole = [f"{name}/simple/{path}" for name in names]

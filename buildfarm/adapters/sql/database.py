@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -17,6 +17,7 @@ from buildfarm.adapters.sql import migrations
 from buildfarm.model.errors import FarmError
 
 MEMORY = "sqlite://"
+_NOW = "SELECT (julianday('now') - 2440587.5) * 86400.0"
 _PATIENCE = 60.0  # seconds that one writer waits for another
 
 
@@ -112,6 +113,6 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _now(connection: Connection) -> float:
-    if connection.dialect.name == "sqlite":
-        return float(connection.execute(select((func.julianday("now") - 2440587.5) * 86400.0)).scalar_one())
-    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+    # Every transaction asks: as text, which is not put together anew each time.
+    asked = _NOW if connection.dialect.name == "sqlite" else "SELECT extract(epoch FROM clock_timestamp())"
+    return float(connection.exec_driver_sql(asked).scalar_one())

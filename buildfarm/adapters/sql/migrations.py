@@ -11,8 +11,8 @@ from buildfarm.model.errors import FarmError
 
 
 def _first(connection: Connection) -> None:
-    """All tables of the first ledger."""
-    tables.metadata.create_all(connection)
+    """All tables of a new ledger, as they are today: the later steps are for older ones."""
+    tables.metadata.create_all(connection, checkfirst=False)
     for statement in tables.PARTIAL_INDEXES:
         connection.exec_driver_sql(statement)
 
@@ -69,8 +69,10 @@ def migrate(connection: Connection, now: float) -> int:
         current = connection.execute(select(func.max(tables.migrations.c.number))).scalar() or 0
     if current > known:
         raise FarmError(f"the ledger is of version {current}, this buildfarm knows {known}: install a newer buildfarm")
-    for number, name, step in MIGRATIONS:
-        if number > current:
-            step(connection)
-            connection.execute(insert(tables.migrations).values(number=number, name=name, at=now))
+    wanted = [each for each in MIGRATIONS if each[0] > current]
+    for _, _, step in wanted if current else wanted[:1]:
+        step(connection)
+    if wanted:
+        rows = [{"number": number, "name": name, "at": now} for number, name, _ in wanted]
+        connection.execute(insert(tables.migrations), rows)
     return known

@@ -58,10 +58,13 @@ def create(
 
     It is the password of the user __token__, for pip, uv, twine and all others. Only its digest is kept.
     """
+    from packaging.utils import canonicalize_name
+
     from buildfarm.app import tokens
     from buildfarm.app.wiring import open_ledger
     from buildfarm.model.token import EVERY, Right, Token
 
+    project = canonicalize_name(project)
     wanted = Token(index=index, right=Right(right), project=project, note=note, who=getpass.getuser(), expires=expires)
     with open_ledger(settings_of(options)) as ledger:
         known = ledger.events.indexes()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from buildfarm.app.harmless import harmless
 from buildfarm.pages.addresses import is_known
@@ -19,21 +20,27 @@ TEXT = "text/plain; charset=utf-8"
 REVALIDATE: Header = (b"cache-control", b"max-age=0, must-revalidate")
 _NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 _LONGEST_REASON = 400  # of a status line
+_REASONS = {each.value: each.phrase.encode() for each in HTTPStatus}
 
 
-class Exchange:
-    """A request, and the way to answer it. ``report`` hears a line of it for a person when its answer begins."""
+class Answer(NamedTuple):
+    """All of an answer, but for what each one says."""
 
-    __slots__ = ("_report", "_send", "fields", "method", "path", "receive", "scope", "status")
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes = b""
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, report: Callable[[str], None] | None) -> None:
+
+class Request:
+    """A request. ``report`` hears a line of it for a person when its answer begins."""
+
+    __slots__ = ("_report", "fields", "method", "path", "scope")
+
+    def __init__(self, scope: Message, report: Callable[[str], None] | None) -> None:
         self.scope = scope
-        self.receive = receive
-        self._send = send
         self._report = report
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
-        self.status = 0  # not answered yet
         self.fields: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             self.fields[name] = value if name not in self.fields else self.fields[name] + b"," + value
@@ -59,11 +66,43 @@ class Exchange:
         """Whether whoever asks has what the tag stands for."""
         return b"if-none-match" in self.fields and is_known(tag, self.field(b"if-none-match"))
 
+    @property
+    def brings(self) -> bool:
+        """Whether a body follows it."""
+        return b"content-length" in self.fields or b"transfer-encoding" in self.fields
+
+    def written(self, answer: Answer, others: Iterable[Header]) -> bytes:
+        """The same as ``answer`` sends, with other headers, as HTTP/1.1 has it (RFC 9112)."""
+        self.tell(answer.status)
+        length = () if answer.status == 304 else ((b"content-length", b"%d" % len(answer.body)),)
+        headers = (*others, *answer.headers, *length, _NO_SNIFF)
+        head = b"".join(b"%b: %b\r\n" % each for each in headers)
+        body = b"" if self.method == "HEAD" else answer.body
+        return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status, _REASONS[answer.status], head, body)
+
+    def tell(self, status: int) -> None:
+        """Report the request with the status of its answer."""
+        if self._report is not None:
+            line = f"{status} {self.method} {self.path}{self.query} HTTP/{self.scope['http_version']}"
+            self._report(line if line.isprintable() else harmless(line))
+
+
+class Exchange(Request):
+    """A request, and the way to answer it."""
+
+    __slots__ = ("_send", "receive", "status")
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, report: Callable[[str], None] | None) -> None:
+        super().__init__(scope, report)
+        self.receive = receive
+        self._send = send
+        self.status = 0  # not answered yet
+
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the status line and the headers; ``send`` sends what follows them."""
         self.status = status
         listed = [*headers, _NO_SNIFF]
-        if self.method in ("GET", "HEAD") and (b"content-length" in self.fields or b"transfer-encoding" in self.fields):
+        if self.method in ("GET", "HEAD") and self.brings:
             listed.append((b"connection", b"close"))  # nobody reads that body: it must not pass for the next request
         self.tell(status)
         await self._send({"type": "http.response.start", "status": status, "headers": listed})
@@ -88,9 +127,3 @@ class Exchange:
         own = () if any(name == REVALIDATE[0] for name, _ in headers) else (REVALIDATE,)
         body = f"{sentence}\n".encode("utf-8", "replace")
         await self.answer(status, [(b"content-type", TEXT.encode()), *own, *headers], body)
-
-    def tell(self, status: int) -> None:
-        """Report the request with the status of its answer."""
-        if self._report is not None:
-            line = f"{status} {self.method} {self.path}{self.query} HTTP/{self.scope['http_version']}"
-            self._report(line if line.isprintable() else harmless(line))

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from buildfarm.app.server.exchange import REVALIDATE, Exchange, Header
+from buildfarm.app.server.exchange import REVALIDATE, Answer, Exchange, Header, Request
 from buildfarm.model.errors import FarmError
 from buildfarm.model.index import awaited
 from buildfarm.pages import addresses
@@ -45,34 +45,42 @@ class Pages:
         self._negotiate = lru_cache(maxsize=256)(addresses.negotiate)
         self._admits_gzip = lru_cache(maxsize=256)(addresses.admits_gzip)
 
+    def ready(self, request: Request, page: Page, *, private: bool) -> Answer | None:
+        """The page in the form that is wanted; None where there is another thing to say. ``private`` ones are kept by
+        nobody between.
+        """
+        address = str(page)
+        media = self._negotiate(request.field(b"accept") or "*/*")
+        if media is None or request.path != address:
+            return None
+        kept = None
+        if self._admits_gzip(request.field(b"accept-encoding")):
+            kept = self._find(f"{address}{addresses.FORMS[media]}.gz", media)
+        kept = kept or self._find(f"{address}{addresses.FORMS[media]}", media)
+        if kept is None:
+            return None
+        headers = (*kept.headers, _PRIVATE if private else REVALIDATE)
+        if request.knows(kept.tag):
+            return Answer(304, tuple(each for each in headers if not each[0].startswith(b"content-")))
+        return Answer(200, headers, kept.content)
+
     async def answer(self, exchange: Exchange, page: Page, *, private: bool) -> None:
-        """The page in the form that is wanted, or why not. ``private`` ones are kept by nobody between."""
+        """The page, or why it cannot be had so."""
+        if found := self.ready(exchange, page, private=private):
+            await exchange.answer(found.status, found.headers, found.body)
+            return
         address = str(page)
         if exchange.path != address:
             location = f"{address}{exchange.query}".encode("latin-1")
             await exchange.say(301, f"This page is at {address}.", (b"location", location))
-            return
-        media = self._negotiate(exchange.field(b"accept") or "*/*")
-        if media is None:
+        elif self._negotiate(exchange.field(b"accept") or "*/*") is None:
             await exchange.say(406, f"Let Accept name one of {', '.join(addresses.FORMS)}.", _VARY)
-            return
-        kept = None
-        if self._admits_gzip(exchange.field(b"accept-encoding")):
-            kept = self._find(f"{address}{addresses.FORMS[media]}.gz", media)
-        kept = kept or self._find(f"{address}{addresses.FORMS[media]}", media)
-        if kept is None and (index := awaited(page.index)) and page.project:
+        elif page.project and (index := awaited(page.index)):
             there = f"/{index}/simple/{page.project}/"
             await exchange.say(302, f"Nothing of it waits; what there is is at {there}.", (b"location", there.encode()))
-            return
-        if kept is None:
+        else:
             remedy = f"`buildfarm build {page.project or 'NAME'} --index {page.index}` publishes there"
             await exchange.say(404, f"There is no {address} yet: {remedy}, and / lists the indexes.", _VARY)
-            return
-        headers = (*kept.headers, _PRIVATE if private else REVALIDATE)
-        if exchange.knows(kept.tag):
-            await exchange.answer(304, [each for each in headers if not each[0].startswith(b"content-")])
-        else:
-            await exchange.answer(200, headers, kept.content)
 
     def _find(self, path: str, media: str) -> _Kept | None:
         """The page that is there now; None where there is none."""

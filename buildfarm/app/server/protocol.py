@@ -51,7 +51,16 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["method"] == "POST":
             cycle.transport = cast("Transport", _Worded(cycle.transport, cycle.scope["state"]))
+        elif self._is_free(cycle) and (answer := app.ready(cycle.scope, cycle.default_headers)):
+            cycle.response_started = cycle.response_complete = True
+            cycle.transport.write(answer)
+            cycle.on_response()
+            return
         super()._start_asgi_task(cycle, app)
+
+    def _is_free(self, cycle: RequestResponseCycle) -> bool:
+        """Whether an answer that is at hand can be written now, and the connection goes on after it."""
+        return cycle.keep_alive and not self.pipeline and not self.flow.write_paused
 
     def _wait(self) -> None:
         """From the first byte of a head on; and from the connection on."""

@@ -135,6 +135,20 @@ def test_what_is_no_archive_is_refused_everywhere() -> None:
     assert world.tree.names("third/simple/demo") == ()
 
 
+@pytest.mark.parametrize(
+    "name", ["nul\x00x-1.0.tar.gz", "a/b-1.0.tar.gz", "../../x-1.0.tar.gz", "\ud800-1.0.tar.gz", f"{'a' * 300}-1.0.zip"]
+)
+def test_a_name_that_no_file_should_have_is_refused_and_the_rest_comes(name: str) -> None:
+    world = World()
+    offers = (world.offer(filename=name), world.offer())
+    foreseen = tuple(foresee(world.coordinator, world.index("third"), offers))
+    told = world.bring("third", *offers)
+    assert fates(foreseen) == fates(told) == [Fate.REFUSED, Fate.NEW]
+    assert "is no plain file name" in told[0].note
+    assert not tick(world.coordinator)
+    assert world.coordinator.events.projects("third") == {"demo"}
+
+
 def test_the_files_of_a_release_are_shown_together_and_a_kill_before_that_is_mended_by_a_tick() -> None:
     world = World()
     seen: list[str] = []
