@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from packaging.utils import parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from buildfarm.model.distribution import Named, named
+from buildfarm.model.distribution import WHEEL, Named, named
 from buildfarm.model.errors import Refused
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,229}")  # room for what stands beside it, such as .metadata
@@ -22,6 +23,18 @@ def read_filename(name: str) -> Named:
             f"{name!r} names neither a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl) nor an sdist (NAME-VERSION.tar.gz)"
         )
     return found
+
+
+def spelt_alike(one: str, other: str) -> bool:
+    """Whether two names of one project's files, spelt as they may be, are the same name for an installer."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(name: str) -> object:
+    if name.endswith(WHEEL):
+        return parse_wheel_filename(name)
+    found = named(name)
+    return (version_of(found.version) if found else name, name.rpartition(".")[2])
 
 
 def version_of(text: str) -> Version | str:

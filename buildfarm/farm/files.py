@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from packaging.utils import canonicalize_name
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.filename import read_filename, version_of
+from buildfarm.farm.filename import read_filename, spelt_alike, version_of
 from buildfarm.model.errors import Refused
 from buildfarm.model.index import Index
 from buildfarm.pages.project import File, Project, fold
@@ -31,6 +31,12 @@ def project_of(farm: Coordinator, index: str, project: str) -> Project:
 def file_of(farm: Coordinator, index: str, project: str, filename: str) -> File | None:
     """The index's own file of that name."""
     return next((each for each in project_of(farm, index, project).files if each.name == filename), None)
+
+
+def other_spelling(farm: Coordinator, index: str, project: str, filename: str) -> File | None:
+    """The index's own file whose name means the same and is spelt otherwise: ``Foo-1.0.0`` for ``foo-1.0``."""
+    files = project_of(farm, index, project).files
+    return next((each for each in files if each.name != filename and spelt_alike(each.name, filename)), None)
 
 
 def files_named(farm: Coordinator, index: str, operands: Iterable[str]) -> tuple[File, ...]:

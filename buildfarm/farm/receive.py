@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
 from buildfarm.farm.filename import read_filename, version_of
-from buildfarm.farm.files import file_of, index_of
+from buildfarm.farm.files import file_of, index_of, other_spelling
 from buildfarm.farm.gate import ask_again, waiting
 from buildfarm.farm.publish import release
 from buildfarm.farm.render import render
@@ -76,6 +76,11 @@ def receive(farm: Coordinator, incoming: Incoming) -> Receipt:
         raise Refused(
             f"{incoming.filename} already exists on {index.name} with other bytes, and no file of it is ever replaced: "
             "give it a new version"
+        )
+    if twin := other_spelling(farm, index.name, named.project, incoming.filename):
+        raise Refused(
+            f"{incoming.filename} already exists on {index.name}, spelt {twin.name}: of two spellings installers would "
+            "take either; give it a new version"
         )
     content, warnings = _inspected(incoming, named)
     waits = bool(unaccepted(index, ()))

@@ -15,6 +15,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import os
 import re
 import socket
 import subprocess
@@ -35,7 +36,7 @@ OWNER, HEIR = "company/internal", "company/dev"
 INDEXES = ("company/base", OWNER, HEIR)  # each inherits from the one before it
 OURS = (sys.executable, "-m", "buildfarm")
 NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
+{user}daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
 events {{ worker_connections 512; }}
 http {{
   access_log off; sendfile on;
@@ -181,7 +182,8 @@ def main() -> None:
         home = folder / "home"
         fill(home, folder / "wheels", wheels)
         ours, nginx, devpi = (_free() for _ in range(3))
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=nginx, tree=home / "index"))
+        user = "user root; " if os.geteuid() == 0 else ""  # else its workers may not read the folder
+        (folder / "nginx.conf").write_text(NGINX.format(user=user, folder=folder, port=nginx, tree=home / "index"))
 
         def started(title: str, port: int, *argv: str) -> str:
             return stack.enter_context(running(*argv, url=f"http://127.0.0.1:{port}", log=folder / f"{title}.log"))

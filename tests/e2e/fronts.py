@@ -67,10 +67,12 @@ class Front:
         return [line.split('"')[2].split()[0] for line in self.log.read_text().splitlines()]
 
 
-def publish(served: Served, index: str, name: str, version: str, *lines: str) -> FilePublished:
-    """Put a wheel onto the index as the farm does: the file, the metadata, the event, the pages."""
+def publish(
+    served: Served, index: str, name: str, version: str, *lines: str, uploaded: str = "", tag: str = "py3-none-any"
+) -> FilePublished:
+    """Put a wheel onto the index as the farm does: the file, the metadata, the event (now, if not said), the pages."""
     farm = served.server.serving.site().farm
-    filename, content = make_wheel(name, version, *lines)
+    filename, content = make_wheel(name, version, *lines, tag=tag)
     artifact, metadata = farm.store.put(filename, BytesIO(content)), read_wheel(filename, BytesIO(content)).metadata
     path = f"{index}/+f/{artifact.sha256}/{filename}"
     farm.tree.link(path, artifact)
@@ -80,7 +82,7 @@ def publish(served: Served, index: str, name: str, version: str, *lines: str) ->
         version=version,
         artifact=artifact,
         metadata_sha256=sha256(metadata.raw).hexdigest(),
-        uploaded=farm.clock(),
+        uploaded=uploaded or farm.clock(),
         requires_python=metadata.requires_python,
     )
     farm.events.append(index, published)

@@ -106,7 +106,9 @@ class Served:
         return requests
 
 
-def make_wheel(name: str, version: str, *lines: str, files: Mapping[str, str] | None = None) -> tuple[str, bytes]:
+def make_wheel(
+    name: str, version: str, *lines: str, files: Mapping[str, str] | None = None, tag: str = "py3-none-any"
+) -> tuple[str, bytes]:
     """File name and bytes of a pure wheel with these further lines of METADATA; the same bytes each time."""
     info = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *lines]
@@ -114,7 +116,8 @@ def make_wheel(name: str, version: str, *lines: str, files: Mapping[str, str] | 
         f"{name}.py": f"version = {version!r}\n",
         **(files or {}),
         f"{info}/METADATA": "".join(f"{line}\n" for line in metadata),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+        + "".join(f"Tag: {python}-none-any\n" for python in tag.partition("-")[0].split(".")),
     }
     recorded = ""
     for path, text in members.items():
@@ -125,7 +128,7 @@ def make_wheel(name: str, version: str, *lines: str, files: Mapping[str, str] | 
     with ZipFile(content, "w") as wheel:
         for path, text in members.items():
             wheel.writestr(ZipInfo(path), text)
-    return f"{name}-{version}-py3-none-any.whl", content.getvalue()
+    return f"{name}-{version}-{tag}.whl", content.getvalue()
 
 
 @contextmanager

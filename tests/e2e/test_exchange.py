@@ -282,15 +282,14 @@ def free_port() -> int:
 def test_devpi_is_a_target_a_source_and_promotes(site: Farm, tmp_path: Path, peers: Path) -> None:
     programs, state, port = peers / "devpi" / "bin", tmp_path / "devpi", free_port()
     url = f"http://127.0.0.1:{port}"
-    serve = (programs / "devpi-server", "--serverdir", state, "--port", port, "--host", "127.0.0.1", "--offline-mode")
-    subprocess.run(
-        [programs / "devpi-init", "--serverdir", state, "--root-passwd", SECRET], check=True, capture_output=True
-    )
+    serve = (programs / "devpi-server", "--serverdir", state, "--port", port, "--host", "127.0.0.1")
+    init = (programs / "devpi-init", "--serverdir", state, "--root-passwd", SECRET, "--no-root-pypi")
+    subprocess.run(init, check=True, capture_output=True)
     client = (programs / "devpi", "--clientdir", tmp_path / "client")
 
-    def devpi(*words: object) -> None:
+    def devpi(*words: object) -> str:
         argv = [str(client[0]), *map(str, words), *map(str, client[1:])]
-        subprocess.run(argv, check=True, capture_output=True)
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     assert site.run("import", put(tmp_path / "drop", (ONE, CONTENT)), "--index", "company/base").code == 0
     call = ("publish", "demo==1.0", "--index", "company/base", "--to", f"devpi:{url}/root/dev")
@@ -309,6 +308,21 @@ def test_devpi_is_a_target_a_source_and_promotes(site: Farm, tmp_path: Path, pee
             page = httpx.get(f"{url}/root/{index}/+simple/demo/", headers={"User-Agent": "pip/26"}).text
             assert sha256(CONTENT).hexdigest() in page
         assert results(site, *call, *login, SECRET=SECRET) == {ONE: "there already"}
+        devpi("use", "root/qa")
+        assert ONE in devpi("list", "demo")
+        subprocess.run([uv.find_uv_bin(), "venv", "-q", "--seed", tmp_path / "installed"], check=True)
+        devpi("install", "--venv", tmp_path / "installed", "demo")
+        show = (tmp_path / "installed" / "bin" / "python", "-c", "import demo; print(demo.version)")
+        assert subprocess.run(show, check=True, capture_output=True, text=True).stdout == "1.0\n"
+        with serving(tmp_path / "fifth") as served:
+            served.make_index("main", accepts=tuple(Verdict))
+            (tmp_path / "pypirc").write_text(
+                f"[distutils]\nindex-servers = farm\n\n[farm]\nrepository = {served.url}/main/\n"
+                f"username = __token__\npassword = {served.make_token('main')}\n"
+            )
+            for _ in range(2):  # as often as one likes
+                devpi("push", "demo==1.0", "pypi:farm", "--pypirc", tmp_path / "pypirc")
+            assert served.versions("main", "demo") == ["1.0"]
         third = Farm(tmp_path / "third", tmp_path / "work")
         with serving(third.home) as served:
             served.make_index("main")

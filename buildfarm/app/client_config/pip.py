@@ -51,6 +51,8 @@ def _text(wish: Wish) -> Iterator[str]:
             )
         )
     yield f"[global]\nindex-url = {wish.index.simple}\n"
+    yield comments(("Old pips ask the public index for a newer pip, whatever index-url says.",))
+    yield "disable-pip-version-check = true\n"
     if wish.extra:
         yield comments(_EXTRA)
         yield "extra-index-url =\n" + "".join(f"    {each.simple}\n" for each in wish.extra)

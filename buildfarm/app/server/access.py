@@ -18,6 +18,7 @@ FRESH = 1.0
 """Seconds for which an answer of the ledger is good: after them a revoked token is refused."""
 
 _MOST = 1024  # tokens that are remembered
+_SOON = 0.05  # seconds after which the ledger is asked about an index that was not there
 
 PREFIX = "bf-"
 """What every secret begins with, so that one is recognised where it should not be."""
@@ -50,9 +51,16 @@ class Indexes:
     _showing: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def private(self, name: str) -> bool:
-        """Whether reading it needs a token; where files wait, it is as for the index that they wait for."""
+        """Whether reading it needs a token; where files wait, it is as for the index that they wait for.
+
+        Nobody reads what is no index: the files of one that was deleted may lie there still.
+        """
         found = self.known.get(awaited(name) or name)
-        return found is not None and found.private
+        return found is None or found.private
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an index, or one for which files wait there."""
+        return (awaited(name) or name) in self.known
 
     def showing(self, owner: str) -> tuple[str, ...]:
         """The indexes on whose pages are files of that one, itself the first."""
@@ -127,11 +135,15 @@ class Access:
         at, found = self._tokens.get(digest_of(secret), (float("-inf"), None))
         return _reader(anybody.indexes, found) if now - at <= FRESH else None
 
-    def reader(self, authorization: str) -> Reader:
-        """Who asks. May wait for the ledger."""
+    def anew(self, authorization: str) -> Reader:
+        """Who asks, for an index that is not known: it may be new."""
+        return self.reader(authorization, _SOON)
+
+    def reader(self, authorization: str, fresh: float = FRESH) -> Reader:
+        """Who asks, with indexes that were there within ``fresh`` seconds. May wait for the ledger."""
         with self._lock:
             now = time.monotonic()
-            if now - self._anybody[0] > FRESH:
+            if now - self._anybody[0] > fresh:
                 self._anybody = (now, Reader(indexes=Indexes(known=self._ask_indexes())))
             anybody = self._anybody[1]
             if not (secret := secret_in(authorization)):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
+from buildfarm.app.server import files, pages
 from buildfarm.app.server.access import Reader
 from buildfarm.app.server.api import make_api
 from buildfarm.app.server.exchange import Exchange, Header, Message, Receive, Request, Send
-from buildfarm.app.server.files import answer_file
 from buildfarm.app.server.follow import Following
 from buildfarm.app.server.pages import Pages
 from buildfarm.app.server.serving import Serving
@@ -89,31 +89,38 @@ class App:
             await self._ask_api(exchange)
             return
         authorization = exchange.field(b"authorization")
-        reader = self._serving.access.ready(authorization)
+        access, place = self._serving.access, _located(exchange.path)
+        reader = access.ready(authorization)
         if reader is None:
-            ask = self._serving.access.reader
-            reader = await asyncio.get_running_loop().run_in_executor(self._ledger, ask, authorization)
+            reader = await self._asked(access.reader, authorization)
+        if place is not None and not reader.indexes.has(place.index):
+            reader = await self._asked(access.anew, authorization)
         if exchange.method in ("GET", "HEAD"):
-            await self._read(exchange, reader)
+            await self._read(exchange, place, reader)
         elif exchange.method == "POST" and (index := uploads_to(exchange.path)):
             await self._uploads.answer(exchange, index, reader)
         else:
-            place = locate(exchange.path)
             hint = f" Uploads go to /{place.index}/." if isinstance(place, Page) else ""
             await exchange.say(405, f"{exchange.method} is not taken here.{hint}", (b"allow", b"GET, HEAD"))
 
-    async def _read(self, exchange: Exchange, reader: Reader) -> None:
-        place = _known(exchange.path) if len(exchange.path) < _LONG else locate(exchange.path)
+    async def _asked(self, ask: Callable[[str], Reader], authorization: str) -> Reader:
+        return await asyncio.get_running_loop().run_in_executor(self._ledger, ask, authorization)
+
+    async def _read(self, exchange: Exchange, place: Page | File | None, reader: Reader) -> None:
         if isinstance(place, Page):
-            if not reader.may_read(place.index):
+            if not reader.indexes.has(place.index):
+                await pages.say_absent(exchange, place)
+            elif not reader.may_read(place.index):
                 await _refuse(exchange, reader, place.index)
             else:
                 await self._pages.answer(exchange, place, private=reader.indexes.private(place.index))
         elif isinstance(place, File):
-            if not reader.may_fetch(place.index):
+            if not reader.indexes.has(place.index):
+                await files.say_absent(exchange)
+            elif not reader.may_fetch(place.index):
                 await _refuse(exchange, reader, place.index)
             else:
-                await answer_file(exchange, self._tree, place, private=reader.indexes.private(place.index))
+                await files.answer_file(exchange, self._tree, place, private=reader.indexes.private(place.index))
         elif exchange.path == "/":
             await exchange.say(302, "The pages are at /+ui/.", (b"location", b"/+ui/"))
         else:
@@ -138,6 +145,10 @@ class App:
         self._uploads.close()
         self._ledger.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _located(path: str) -> Page | File | None:
+    return _known(path) if len(path) < _LONG else locate(path)
 
 
 async def _refuse(exchange: Exchange, reader: Reader, index: str) -> None:

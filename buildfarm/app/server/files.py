@@ -21,10 +21,15 @@ async def answer_file(exchange: Exchange, folder: Path, place: File, *, private:
     """The file, the part of it that is wanted, or why not. ``private`` ones are kept by nobody between."""
     file = opened(folder, place.path)
     if file is None:
-        await exchange.say(404, "There is no such file; the page of its project lists those that there are.")
+        await say_absent(exchange)
         return
     with file:
         await _answer(exchange, file.fileno(), place, b"private, " + _IMMUTABLE if private else _IMMUTABLE)
+
+
+async def say_absent(exchange: Exchange) -> None:
+    """Answer that there is no such file."""
+    await exchange.say(404, "There is no such file; the page of its project lists those that there are.")
 
 
 async def _answer(exchange: Exchange, number: int, place: File, cache: bytes) -> None:

@@ -17,12 +17,14 @@ def health(here: Here) -> dict[str, int]:
 
 
 @router.get("/+auth", status_code=204)
-def auth(request: Request, asking: Asking) -> Response:
+def auth(request: Request, asking: Asking, here: Here) -> Response:
     """For nginx's ``auth_request``: 204 where ``X-Original-URI`` may be read with these credentials, else 401 or 403.
 
     What is no page or file of an index is nobody's secret.
     """
     place = locate(request.headers.get("x-original-uri", "").partition("?")[0])
+    if place is not None and not asking.indexes.has(place.index):
+        asking = here.access.anew(request.headers.get("authorization", ""))
     if isinstance(place, File) and not asking.may_fetch(place.index):
         return _refused(asking, place.index)
     if isinstance(place, Page) and not asking.may_read(place.index):

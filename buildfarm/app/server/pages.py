@@ -79,8 +79,7 @@ class Pages:
             there = f"/{index}/simple/{page.project}/"
             await exchange.say(302, f"Nothing of it waits; what there is is at {there}.", (b"location", there.encode()))
         else:
-            remedy = f"`buildfarm build {page.project or 'NAME'} --index {page.index}` publishes there"
-            await exchange.say(404, f"There is no {address} yet: {remedy}, and / lists the indexes.", _VARY)
+            await say_absent(exchange, page)
 
     def _find(self, path: str, media: str) -> _Kept | None:
         """The page that is there now; None where there is none."""
@@ -110,6 +109,12 @@ class Pages:
         while self._size > _ROOM:
             _, oldest = self._kept.popitem(last=False)
             self._size -= len(oldest.content)
+
+
+async def say_absent(exchange: Exchange, page: Page) -> None:
+    """Answer that there is no such page."""
+    remedy = f"`buildfarm build {page.project or 'NAME'} --index {page.index}` publishes there"
+    await exchange.say(404, f"There is no {page} yet: {remedy}, and / lists the indexes.", _VARY)
 
 
 def _described(content: bytes, path: str, media: str) -> tuple[str, tuple[Header, ...]]:

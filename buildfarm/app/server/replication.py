@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from buildfarm.adapters.primary import written_event
 from buildfarm.app.server.serving import Asking, Here
+from buildfarm.model.events import IndexConfigured
 from buildfarm.model.standing import Standing
 from buildfarm.model.token import EVERY, Right
 
@@ -28,9 +29,10 @@ def status(here: Here) -> Standing:
 def changes(here: Here, asking: Asking, since: Annotated[int, Query(ge=0)] = 0) -> Response:
     """The first events after that serial, after a line that says what ``status`` says.
 
-    Whoever may read every index may have them: with a token for ``*`` where one index is private, else anybody.
+    Whoever may read every index may have them: with a token for ``*`` where one is private, or ever was, else anybody.
     """
-    private = any(index.private for index in asking.indexes.known.values())
+    configured = (event.payload for event in here.ledger.events.of_project(""))
+    private = any(isinstance(each, IndexConfigured) and each.index.private for each in configured)
     if private and not (asking.token and asking.token.allows(Right.READ, EVERY)):
         reason = asking.trouble or "an index is private: this takes a token of the index '*'"
         challenge = {"WWW-Authenticate": 'Basic realm="buildfarm"'}

@@ -108,6 +108,15 @@ def test_other_bytes_of_a_name_replace_it_where_that_is_allowed_and_nowhere_else
     assert site.coordinator.events.projects("sandbox") == {"demo"}
 
 
+@pytest.mark.parametrize("index", ["release", "sandbox"])
+@pytest.mark.parametrize("spelt", ["Demo-1.0-py3-none-any.whl", "demo-1.0.0-py3-none-any.whl"])
+def test_other_bytes_do_not_come_in_by_another_spelling(site: Site, index: str, spelt: str) -> None:
+    site.upload(index, wheel("demo", "1.0"))
+    refusal = site.refused(index, wheel("demo", "1.0", body=b"other = 1\n"), spelt)
+    assert (refusal.status, f"already exists on {index}, spelt {NAME}" in str(refusal)) == (400, True)
+    assert set(site.files(index)) == {NAME}
+
+
 @pytest.mark.parametrize(
     ("index", "filename", "said", "status", "words"),
     [

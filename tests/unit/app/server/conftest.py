@@ -69,6 +69,8 @@ class House:
         self.settings = Settings(home=home, engine="none", upload_limit=100_000)
         self.server = IndexServer(self.settings, {}, Place(), report=self.said.append, heard=self.heard.append)
         self.server.ledger.rendering.advance(ROOTS, 1 << 60)  # the pages here are made by hand
+        for name in ("main", "company/base"):
+            self.make_index(name)
         self.app: App = make_app(self.server.serving, heard=self.heard.append)
 
     @property

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from buildfarm.app.server.access import Access, secret_in
 from buildfarm.app.tokens import make_token
+from buildfarm.model.events import IndexConfigured, IndexDeleted
 from buildfarm.model.index import Index
 from buildfarm.model.token import EVERY, Right, Token
 from tests.unit.app.server.conftest import WHEEL, Answer, Ask, House
@@ -71,6 +72,30 @@ def test_a_private_index_answers_alike_whatever_is_there(closed: House, ask: Ask
     assert answer.headers["Location"] is None
     other = ask(path, Authorization=basic(secret_of(closed, "main")))
     assert other.status == 403
+
+
+def test_the_files_of_an_index_that_was_deleted_are_nobodys(closed: House, ask: Ask) -> None:
+    header = basic(secret_of(closed, "company/secret"))
+    closed.server.ledger.events.append("company/secret", IndexDeleted())
+    closed.forget()
+    for path in (SECRET, "/company/secret/simple/farm-tools/"):
+        assert (closed.tree / path[1:]).exists()
+        assert [ask(path).status, ask(path, Authorization=header).status] == [404, 404]
+    assert ask("/+api/v1/changes").status == 401, "it was private once"
+    closed.make_index("company/secret", private=True)
+    assert ask(SECRET, Authorization=header).status == 200
+
+
+def test_an_index_is_seen_as_soon_as_it_is_made(closed: House, ask: Ask) -> None:
+    assert ask("/company/new/simple/").status == 404
+    closed.server.ledger.events.append("company/new", IndexConfigured(index=Index(name="company/new")))
+    at = closed.tree / "company/new/simple/index.html"
+    at.parent.mkdir(parents=True)
+    at.write_bytes(b"new")
+    time.sleep(0.06)
+    assert ask("/company/new/simple/").body == b"new"
+    closed.server.ledger.events.append("company/new", IndexDeleted())
+    closed.forget()
 
 
 @pytest.mark.parametrize(
