@@ -242,7 +242,7 @@ class Events(Protocol):
 
     def append(self, index: str, payload: Payload, who: str = "") -> bool:
         """Append the event; False where it is what was said last of the same, by file name and digest. A file that is
-        deleted is withdrawn with that.
+        deleted is withdrawn with that; with an index, whatever was to come onto it, and its tokens are revoked.
 
         The first event of an index that was not configured configures it as a new one. Serials are in the order of
         the commits: whoever has read up to one has missed none before it.

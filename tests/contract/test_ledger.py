@@ -938,6 +938,16 @@ def test_an_index_has_its_last_settings_until_it_is_deleted(ledger: Ledger) -> N
     assert ledger.events.indexes() == {"main": main, "a/dev": private}
 
 
+def test_with_an_index_go_its_tokens_and_what_was_to_come_onto_it(ledger: Ledger) -> None:
+    mine, other = (ledger.tokens.keep(Token(index=it, right=Right.READ), it * 64) for it in ("a", "b"))
+    for index in ("a", "b"):
+        ledger.events.append(index, IndexConfigured(index=Index(name=index)))
+        ledger.events.want(wanted(index=index))
+    ledger.events.append("a", IndexDeleted())
+    assert [(each.id, each.revoked is None) for each in ledger.tokens.all()[0]] == [(mine.id, False), (other.id, True)]
+    assert [(each.index, each.state) for each in ledger.events.publications()] == [("a", "withdrawn"), ("b", "wanted")]
+
+
 def test_projects_of_an_index_are_those_with_a_file(ledger: Ledger) -> None:
     for event in (published(), published("other.whl"), published("x.whl", project="x"), published("y", project="y")):
         ledger.events.append("main", event)

@@ -258,6 +258,11 @@ def _append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
     if isinstance(payload, FileDeleted):
         withdrawn = _named(index, payload.filename) & _LIVE
         tx.connection.execute(update(t.publications).where(withdrawn).values(state="withdrawn"))
+    if isinstance(payload, IndexDeleted):
+        left = (t.publications.c.index_name == index) & _LIVE
+        tx.connection.execute(update(t.publications).where(left).values(state="withdrawn"))
+        live = (t.tokens.c.index_name == index) & t.tokens.c.revoked.is_(None)
+        tx.connection.execute(update(t.tokens).where(live).values(revoked=tx.now))
     _insert(tx, index, payload, who)
     tx.points.append("event")
     return True

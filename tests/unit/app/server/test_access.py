@@ -83,7 +83,7 @@ def test_the_files_of_an_index_that_was_deleted_are_nobodys(closed: House, ask: 
         assert [ask(path).status, ask(path, Authorization=header).status] == [404, 404]
     assert ask("/+api/v1/changes").status == 401, "it was private once"
     closed.make_index("company/secret", private=True)
-    assert ask(SECRET, Authorization=header).status == 200
+    assert ask(SECRET, Authorization=header).status == 401, "its token went with it"
 
 
 def test_an_index_is_seen_as_soon_as_it_is_made(closed: House, ask: Ask) -> None:
