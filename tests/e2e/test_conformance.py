@@ -31,7 +31,7 @@ DAYS = 30 * 86400.0
 
 LACKS = {
     # What a server cannot do, and whoever uses it must know. docs/serving.md has the same table.
-    "nginx": frozenset({"406", "v1+html"}),
+    "nginx": frozenset({"406", "v1+html", "absent"}),
     "static": frozenset(
         ("406", "v1+html", "json", "vary", "fresh", "etag", "gzip", "immutable", "range", "name", "types", "https")
     ),
@@ -193,6 +193,9 @@ def test_what_is_not_there_is_404_and_nothing_else_is_there(front: Front, path: 
     if front.kind == "static" and path in ("/main/+f/", "/.tmp/", "/main/simple/many-files/index.json.gz"):
         return  # a server that knows files shows all of the tree
     answer = front.get(path)
+    if lacks(front, "absent") and path == "/absent/simple/":
+        assert answer.status_code == 401
+        return
     assert answer.status_code in ((301, 400, 404) if "index.json" in path or "%" in path else (404,))
     assert b"SQLite" not in answer.content
 
