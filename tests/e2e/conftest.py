@@ -123,14 +123,6 @@ class Farm:
         return written
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all tests of a module, for they share what it has built; those of kills share little."""
-    for each in items:
-        if each.path.parent == PROJECTS.parent and each.path.name != "test_kills.py":
-            each.add_marker(pytest.mark.xdist_group(each.path.stem))
-
-
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One home for all tests that can share it: its tool-chain and zig's cache are made once."""

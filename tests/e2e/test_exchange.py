@@ -380,7 +380,7 @@ def test_no_secret_of_a_call_is_in_what_the_farm_keeps(site: Farm, tmp_path: Pat
         token = served.make_token("open")
         assert served.upload("open", ONE, CONTENT, token).status_code == 200
         source = served.url.replace("://", f"://__token__:{token}@") + "/open/simple/"
-        assert results(site, "import", source, "--index", "company/base") == {ONE: "new"}
+        assert results(site, "import", source, "--index", "company/base", "--project", "demo") == {ONE: "new"}
     kept = [path for path in site.home.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
     assert kept == []
     assert os.environ.get("TOKEN") is None
