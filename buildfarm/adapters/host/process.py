@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Protocol, cast
 
 from buildfarm.adapters.host.cgroup import Group, Held
 from buildfarm.adapters.host.disk import Disk
@@ -88,6 +88,13 @@ class Ending:
     excess: Excess | None = None
 
 
+class Supervisor(Protocol):
+    """What runs a command, as ``subprocess.Popen``."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+
 class Output:
     """What a command writes: all of it to the sink, up to ``room`` bytes, and its last lines kept."""
 
@@ -143,7 +150,7 @@ def run(order: Order, bounds: Bounds, sink: Sink, stop: Stop) -> Ending:
         with supervisor:
             try:
                 _give(order, bounds, leash)
-                ended = _follow(supervisor, pipe, bounds, output, stop)
+                ended = follow(supervisor, pipe, bounds, output, stop)
             finally:
                 leash.close()
                 pipe.close()  # not drained: who still writes gets SIGPIPE
@@ -179,7 +186,8 @@ def _give(order: Order, bounds: Bounds, leash: IO[bytes]) -> None:
             unsent = unsent[leash.write(unsent) :]
 
 
-def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds, output: Output, stop: Stop) -> Ended:
+def follow(supervisor: Supervisor, pipe: IO[bytes], bounds: Bounds, output: Output, stop: Stop) -> Ended:
+    """Hear everything that comes out of the pipe, until its end, that of the supervisor, or a bound."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     ask_at = 0.0
@@ -200,7 +208,7 @@ def _follow(supervisor: subprocess.Popen[bytes], pipe: IO[bytes], bounds: Bounds
                 return Ended.EXITED  # the supervisor holds the pipe too, so this is the end of everything
             if not output.take(chunk):
                 return Ended.LOG
-        elif supervisor.poll() is not None:
+        elif supervisor.poll() is not None and not poll.poll(0):  # what it wrote before its end is heard first
             return Ended.EXITED
 
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from buildfarm.adapters.host.process import Output
+import os
+import time
+
+from buildfarm.adapters.host.process import Bounds, Output, follow
+from buildfarm.model.session import Ended
 
 
 def tail(*chunks: bytes) -> tuple[str, ...]:
@@ -42,3 +46,24 @@ def test_what_does_not_fit_is_cut_and_said() -> None:
     assert not output.take(b"5678")
     assert not output.take(b"9")
     assert (heard, output.written, output.tail()) == ([b"1234", b"5"], 5, ("12345",))
+
+
+def test_what_was_written_just_before_the_end_is_heard() -> None:
+    reading, writing = os.pipe()
+
+    class EndsBetweenTwoLooks:
+        """Somebody else has the pipe still, so that its end tells nothing."""
+
+        said = b"last words"
+
+        def poll(self) -> int:
+            os.write(writing, self.said)
+            self.said = b""
+            return 0
+
+    heard: list[bytes] = []
+    output = Output(heard.append, 100)
+    bounds = Bounds(deadline=time.monotonic() + 60, silence=60, log=100)
+    with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
+        assert follow(EndsBetweenTwoLooks(), pipe, bounds, output, lambda: False) is Ended.EXITED
+    assert heard == [b"last words"]
