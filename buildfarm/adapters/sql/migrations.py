@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy.dialects import registry
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from buildfarm.adapters.sql import tables
 from buildfarm.model.errors import FarmError
@@ -12,9 +15,18 @@ from buildfarm.model.errors import FarmError
 
 def _first(connection: Connection) -> None:
     """All tables of a new ledger, as they are today: the later steps are for older ones."""
-    tables.metadata.create_all(connection, checkfirst=False)
-    for statement in tables.PARTIAL_INDEXES:
+    for statement in _statements(connection.dialect.name):
         connection.exec_driver_sql(statement)
+
+
+@cache  # putting them together takes longer than running them, and many ledgers in memory are made in one process
+def _statements(dialect: str) -> tuple[str, ...]:
+    written = registry.load(dialect)()
+    elements: list[ExecutableDDLElement] = []
+    for table in tables.metadata.sorted_tables:
+        indexes = sorted(table.indexes, key=lambda index: index.name or "")
+        elements += [CreateTable(table), *map(CreateIndex, indexes)]
+    return (*(str(each.compile(dialect=written)) for each in elements), *tables.PARTIAL_INDEXES)
 
 
 def _builds_of_publications(connection: Connection) -> None:
@@ -59,14 +71,19 @@ MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
     (4, "which home writes", _replication),
     (5, "files arrive in several ways", _arrivals),
 )
+NEWEST = MIGRATIONS[-1][0]
+
+
+def number_of(connection: Connection) -> int:
+    """The number that a database is at; 0 for an empty one."""
+    if not inspect(connection).has_table("migrations"):
+        return 0
+    return connection.execute(select(func.max(tables.migrations.c.number))).scalar() or 0
 
 
 def migrate(connection: Connection, now: float) -> int:
     """Bring the database to the newest number, and answer it; raises ``FarmError`` for one from a newer buildfarm."""
-    known = MIGRATIONS[-1][0]
-    current = 0
-    if inspect(connection).has_table("migrations"):
-        current = connection.execute(select(func.max(tables.migrations.c.number))).scalar() or 0
+    known, current = NEWEST, number_of(connection)
     if current > known:
         raise FarmError(f"the ledger is of version {current}, this buildfarm knows {known}: install a newer buildfarm")
     wanted = [each for each in MIGRATIONS if each[0] > current]
