@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options
 
 if TYPE_CHECKING:
+    from buildfarm.farm.coordinator import Coordinator
     from buildfarm.model.events import FileDeleted, FileYanked, ProjectMarked, Status
+
+    class _Change(Protocol):
+        def __call__(
+            self, farm: Coordinator, *, index: str, who: str
+        ) -> tuple[FileYanked | FileDeleted | ProjectMarked, ...]: ...
+
 
 FILES = click.argument("files", nargs=-1, required=True, metavar="NAME==VERSION|FILE...")
 PROJECTS = click.argument("projects", nargs=-1, required=True, metavar="NAME...")
@@ -60,11 +68,7 @@ def yank(options: dict[str, str], files: tuple[str, ...], index: str | None, rea
     """Keep installers from files that nobody pinned (PEP 592)."""
     from buildfarm.farm.withdraw import yank as run
 
-    settings = settings_of(options)
-    index = index or settings.index
-    with open_here(settings) as site:
-        events = run(site.farm, files, index=index, reason=reason, who=getpass.getuser())
-    _told(events, index, "yanked", as_json)
+    _done(options, index, "yanked", as_json, partial(run, operands=files, reason=reason))
 
 
 @click.command(epilog=examples("buildfarm unyank numerics==1.0 --index company/dev"))
@@ -77,11 +81,7 @@ def unyank(options: dict[str, str], files: tuple[str, ...], index: str | None, a
     """Take yanks back."""
     from buildfarm.farm.withdraw import unyank as run
 
-    settings = settings_of(options)
-    index = index or settings.index
-    with open_here(settings) as site:
-        events = run(site.farm, files, index=index, who=getpass.getuser())
-    _told(events, index, "no longer yanked", as_json)
+    _done(options, index, "no longer yanked", as_json, partial(run, operands=files))
 
 
 @click.command(epilog=examples("buildfarm delete numerics==1.0 --index sandbox"))
@@ -98,11 +98,7 @@ def delete(options: dict[str, str], files: tuple[str, ...], index: str | None, r
     """
     from buildfarm.farm.withdraw import delete as run
 
-    settings = settings_of(options)
-    index = index or settings.index
-    with open_here(settings) as site:
-        events = run(site.farm, files, index=index, reason=reason, who=getpass.getuser())
-    _told(events, index, "deleted", as_json)
+    _done(options, index, "deleted", as_json, partial(run, operands=files, reason=reason))
 
 
 @click.command(epilog=examples("buildfarm quarantine numerics --index company/base --reason malware"))
@@ -159,17 +155,18 @@ def _mark(
 ) -> None:
     from buildfarm.farm.withdraw import mark as run
 
+    change = partial(run, projects=projects, status=status, reason=reason)
+    _done(options, index, str(status), as_json, change)
+
+
+def _done(options: dict[str, str], index: str | None, what: str, as_json: bool, change: _Change) -> None:
+    """Change what is on the index, as whoever runs this, and tell what is ``what`` now."""
+    from buildfarm.model.events import subject
+
     settings = settings_of(options)
     index = index or settings.index
     with open_here(settings) as site:
-        events = run(site.farm, projects, index=index, status=status, reason=reason, who=getpass.getuser())
-    _told(events, index, str(status), as_json)
-
-
-def _told(events: tuple[FileYanked | FileDeleted | ProjectMarked, ...], index: str, what: str, as_json: bool) -> None:
-    from buildfarm.model.events import subject
-
-    names = [subject(each) or each.project for each in events]
+        names = [subject(each) or each.project for each in change(site.farm, index=index, who=getpass.getuser())]
     if as_json:
         print_json({"index": index, "what": what, "changed": names})
         return
