@@ -226,7 +226,8 @@ class Events(Protocol):
         """Insert it as wanted; False when these bytes are wanted or there, or when the index has the name with other
         bytes.
 
-        The latter is kept as a conflict, never an overwrite; but what the arrival ``replaces`` is withdrawn.
+        The latter is kept as a conflict, never an overwrite; but what the arrival ``replaces`` is withdrawn. Raises
+        ``Refused`` (403) where the token of the arrival has ended.
         """
 
     def publications(
@@ -237,12 +238,16 @@ class Events(Protocol):
     ) -> tuple[Publication, ...]:
         """Those on the index, in those states, of those projects (None, none: any), in the order of insertion."""
 
-    def publish(self, publication: Publication, payload: FilePublished) -> bool:
-        """Append the event of a wanted publication; False where it is wanted no more, or was said before."""
+    def publish(self, publication: Publication, payload: FilePublished) -> str:
+        """Append the event of a publication, if it is wanted still and that was not said before.
 
-    def append(self, index: str, payload: Payload, who: str = "") -> bool:
-        """Append the event; False where it is what was said last of the same, by file name and digest. A file that is
-        deleted is withdrawn with that; with an index, whatever was to come onto it, and its tokens are revoked.
+        Answers empty, or why it is a conflict from now on: the index has the file's name in another spelling.
+        """
+
+    def append(self, index: str, payload: Payload, who: str = "", token: int = 0) -> bool:
+        """Append the event; False where it is what was said last of the same, by file name and digest, or deletes bytes
+        that do not have the name. A file that is deleted is withdrawn with that; with an index, whatever was to come
+        onto it, and its tokens are revoked. Raises ``Refused`` (403) where the token with that id has ended.
 
         The first event of an index that was not configured configures it as a new one. Serials are in the order of
         the commits: whoever has read up to one has missed none before it.
@@ -265,6 +270,9 @@ class Events(Protocol):
 
     def projects(self, index: str) -> frozenset[str]:
         """Normalised names of the projects of which the index itself has a file."""
+
+    def names(self, index: str) -> frozenset[str]:
+        """Normalised names of the projects that any event of the index is about."""
 
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
         """wanted → published | conflict | refused | withdrawn."""
@@ -321,8 +329,8 @@ class Rendering(Protocol):
     def advance(self, what: str, serial: int) -> None:
         """It is now, up to that one."""
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Held while pages are written: one renderer at a time."""
+    def lock(self, what: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Held by one at a time, or, ``shared``, by several who do not exclude each other."""
 
 
 class Tokens(Protocol):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 Crash = Callable[[str], None]
 """Called with the name of a point where a kill must do no harm; the tests kill there."""
@@ -39,9 +40,11 @@ def aside(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         path.unlink(missing_ok=True)
 
 
-def replace_by_link(source: Path, target: str) -> None:
-    """Put a file from ``aside`` over another too, in one step: by one more name, or a copy if it can have no more."""
-    link = f"{source}+"
+def replace_by_link(source: str, target: str, folder: Path) -> None:
+    """Let a file have one more name, over another file too, in one step: or a copy, if it can have no more. Both are on
+    the file system of ``folder``, which is that of ``aside``.
+    """
+    link = f"{folder}/.tmp/{os.getpid()}-{uuid4().hex}"
     try:
         os.link(source, link)
     except OSError:

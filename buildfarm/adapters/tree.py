@@ -9,13 +9,21 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from buildfarm.adapters import durable
 from buildfarm.model.errors import FarmError
 from buildfarm.model.wheel import Artifact
 
 _TOGETHER = 200  # contents that are written at once: as many files are open then
+
+
+class _Lack(NamedTuple):
+    """A content, a file that has it (or empty), and where it is still to be: whole paths."""
+
+    content: bytes
+    there: str
+    places: list[str]
 
 
 class FileTree:
@@ -42,49 +50,56 @@ class FileTree:
     def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
         """Each of the contents to all of its paths, in their order; what is there already is left alone.
 
-        The paths of one content are links to one file: three hundred of them cost little more than one. Many contents
-        are brought to the disk together.
+        The paths of one content are links to one file, that at one of them if there is one: three hundred cost little
+        more than one. Many contents are brought to the disk together.
         """
-        found = ((content, wanted) for content, paths in files if (wanted := self._others(content, paths)))
+        found = (lack for content, paths in files if (lack := self._lack(content, paths)).places)
         while batch := tuple(islice(found, _TOGETHER)):
             try:
                 self._replace(batch)
             except OSError as error:
-                raise self._failed("write", batch[0][1][0], error) from error
+                raise self._failed("write", batch[0].places[0], error) from error
 
-    def _others(self, content: bytes, paths: Iterable[str]) -> list[str]:
+    def _lack(self, content: bytes, paths: Iterable[str]) -> _Lack:
         """Where there is anything else than the content: of files that are one, one is read."""
         same: dict[int, bool] = {}
-        others = []
+        there, places = "", []
         for path in paths:
             at = f"{self._folder}/{'/'.join(plain_path(path))}"
             try:
-                there = os.stat(at)  # noqa: PTH116 - hundreds of them, and a Path takes ten times as long
+                found = os.stat(at)  # noqa: PTH116 - hundreds of them, and a Path takes ten times as long
             except (FileNotFoundError, NotADirectoryError):
-                others.append(at)
+                places.append(at)
                 continue
-            if there.st_ino not in same:
-                same[there.st_ino] = there.st_size == len(content) and self.read(path) == content
-            if not same[there.st_ino]:
-                others.append(at)
-        return others
+            if found.st_ino not in same:
+                same[found.st_ino] = found.st_size == len(content) and self.read(path) == content
+            if same[found.st_ino]:
+                there = at
+            else:
+                places.append(at)
+        return _Lack(content, there, places)
 
-    def _replace(self, batch: Collection[tuple[bytes, list[str]]]) -> None:
+    def _replace(self, batch: Collection[_Lack]) -> None:
         changed: set[str] = set()
+        durable.make_folder(self._folder / ".tmp")
         with ExitStack() as stack:
-            written = []
-            for content, places in batch:
-                temporary, file = stack.enter_context(durable.aside(self._folder))
-                file.write(content)
-                written.append((temporary, file, places))
-            durable.settle_all([file for _, file, _ in written], 0o644)
+            files, sources = [], []
+            for lack in batch:
+                source = lack.there
+                if not source:
+                    temporary, file = stack.enter_context(durable.aside(self._folder))
+                    file.write(lack.content)
+                    files.append(file)
+                    source = str(temporary)
+                sources.append(source)
+            durable.settle_all(files, 0o644)
             self._crash("tree.write:written")
-            for temporary, _, places in written:
-                for at in places:
+            for lack, source in zip(batch, sources, strict=True):
+                for at in lack.places:
                     folder = at.rpartition("/")[0]
                     if folder not in changed:
                         changed |= {folder, *map(str, durable.make_folders(Path(folder)))}
-                    durable.replace_by_link(temporary, at)
+                    durable.replace_by_link(source, at, self._folder)
         durable.sync_folders([*map(Path, changed)])
 
     def link(self, path: str, artifact: Artifact) -> bool:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from buildfarm.app.exchange import print_carried, to_plain
 from buildfarm.app.table import print_table
-from buildfarm.farm.admit import Needed, Upstream, approved, forbidden, is_there, look_up, needed
+from buildfarm.farm.admit import Needed, Upstream, approved, forbidden, hidden, is_there, look_up, needed
 from buildfarm.farm.bring import Carried, bring
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.admission import Admissions, Files
@@ -46,10 +46,11 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """What became of the files, and what waits for approval."""
+    """What became of the files, what waits for approval, and what people should know, a sentence each."""
 
     carried: tuple[Carried, ...]
     needs: Needed
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -103,7 +104,7 @@ def from_file(gate: Gate, wanted: Mapping[Named, Files], waiting: Mapping[Named,
     releases = approved(look_up(gate.shelf, wanted), wanted)
     _refuse(gate.farm, wanted)
     lacking = tuple(each for each in waiting if not is_there(gate.farm, gate.index.name, each))
-    return Admitted(carried=let_in(gate, releases), needs=Needed(releases=lacking))
+    return let_in(gate, releases, Needed(releases=lacking))
 
 
 def planned(gate: Gate, wanted: tuple[Named, ...]) -> tuple[Upstream, ...]:
@@ -121,9 +122,12 @@ def needs_of(gate: Gate, wanted: tuple[Named, ...]) -> Needed:
     return needed(gate.farm, gate.index.name, wanted, gate.environments)
 
 
-def let_in(gate: Gate, releases: Iterable[Upstream]) -> tuple[Carried, ...]:
-    """Bring the files of the releases onto the mirror."""
-    return tuple(bring(gate.farm, gate.index, (offer for each in releases for offer in each.offers), gate.who))
+def let_in(gate: Gate, releases: tuple[Upstream, ...], needs: Needed) -> Admitted:
+    """Bring the files of the releases onto the mirror; ``needs`` is what they need besides."""
+    carried = tuple(bring(gate.farm, gate.index, (offer for each in releases for offer in each.offers), gate.who))
+    return Admitted(
+        carried=carried, needs=needs, warnings=tuple(hidden(gate.farm, (release.name for release in releases)))
+    )
 
 
 def propose(gate: Gate, wanted: tuple[Named, ...], before: Admissions) -> tuple[Admissions, Needed]:
@@ -168,6 +172,8 @@ def print_plan(releases: Iterable[Upstream], console: Console) -> None:
 def show(admitted: Admitted, command: str, console: Console) -> None:
     """What came, and what waits for approval with the command that lets it in."""
     print_carried(admitted.carried, console)
+    for each in admitted.warnings:
+        click.echo(f"warning: {each}", err=True)
     for each in admitted.needs.unknown:
         click.echo(f"what it needs is not known: {each}", err=True)
     if admitted.needs.releases:
@@ -181,4 +187,5 @@ def admitted_json(admitted: Admitted) -> dict[str, Any]:
         "files": to_plain(admitted.carried),
         "to_approve": list(map(str, admitted.needs.releases)),
         "unknown": list(admitted.needs.unknown),
+        "warnings": list(admitted.warnings),
     }

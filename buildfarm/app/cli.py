@@ -8,7 +8,7 @@ import traceback
 import click
 
 from buildfarm import __version__
-from buildfarm.app.commands.admission import admit
+from buildfarm.app.commands.admission import admit, disown
 from buildfarm.app.commands.building import build, plan
 from buildfarm.app.commands.clients import client_config
 from buildfarm.app.commands.debugging import debug, reproduce
@@ -18,6 +18,7 @@ from buildfarm.app.commands.images import image
 from buildfarm.app.commands.indexes import index
 from buildfarm.app.commands.ledger import cancel, logs, status, why
 from buildfarm.app.commands.machine import config, doctor, serve
+from buildfarm.app.commands.proxy import proxy
 from buildfarm.app.commands.recipes import recipe
 from buildfarm.app.commands.releases import delete, mark, promote, quarantine, unquarantine, unyank, yank
 from buildfarm.app.commands.replica import replica
@@ -43,7 +44,7 @@ def cli() -> None:
 
 for command in (build, plan, recipe, status, logs, cancel, why, debug, reproduce, serve, config, doctor, verify, image):
     cli.add_command(command)
-for command in (admit, client_config, docs, import_, publish, replica, token):
+for command in (admit, disown, client_config, docs, import_, proxy, publish, replica, token):
     cli.add_command(command)
 for command in (index, promote, yank, unyank, quarantine, unquarantine, mark, delete):
     cli.add_command(command)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from buildfarm.app.harmless import harmless
+from buildfarm.app.proxying import proxies
 from buildfarm.app.table import Cell, print_table
 from buildfarm.farm.checkup import Fault
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of
 from buildfarm.farm.gate import waiting
+from buildfarm.farm.names import foreign
 from buildfarm.model.canonical import to_plain
 from buildfarm.model.events import (
     FileDeleted,
@@ -23,11 +26,12 @@ from buildfarm.model.events import (
     IndexConfigured,
     IndexDeleted,
     IndexEvent,
+    NameGivenUp,
     Origin,
     ProjectMarked,
     subject,
 )
-from buildfarm.model.index import Index, awaited, closure
+from buildfarm.model.index import Index, awaited, closure, laid_open
 from buildfarm.model.records import Publication
 
 _LAST = 20  # events that are shown
@@ -66,10 +70,35 @@ def show_json(farm: Coordinator, name: str) -> dict[str, Any]:
     return {
         **settings_json(index),
         "closure": [each.name for each in closure(name, indexes)],
+        "open": opened(farm, name),
         "projects": len(farm.events.projects(name)),
         "pending": [_pending_json(each) for each in waiting(farm, awaited(name) or name)],
+        "foreign": foreign_json(farm, [name]),
+        "proxies": list(proxies(name, farm.owners.live())),
         "events": [_event_json(each) for each in farm.events.latest([name], None, _LAST)],
     }
+
+
+def foreign_json(farm: Coordinator, names: Iterable[str]) -> list[dict[str, Any]]:
+    """What these indexes show from mirrors though its name is another index's own."""
+    return [asdict(each) for each in foreign(farm, names)]
+
+
+def foreign_text(found: Iterable[dict[str, Any]], console: Console) -> None:
+    """A line for each."""
+    for each in found:
+        project, owner, index = each["project"], each["owners"][0], each["index"]
+        remedy = f"install from an heir of both, or `buildfarm disown {project} --index {owner}`"
+        _say(console, f"{project} of {index} is from a mirror, and the name is {owner}'s own: {remedy}", "yellow")
+
+
+def opened(farm: Coordinator, name: str) -> list[str]:
+    """A sentence for each private index whose files everybody sees because of that one."""
+    return [
+        f"{public} is not private and inherits from {private}, so everybody may read the files of {private}: "
+        f"`buildfarm index set {public} --private`, or let it inherit from something else"
+        for public, private in laid_open(name, farm.events.indexes())
+    ]
 
 
 def list_table(indexes: Iterable[dict[str, Any]], console: Console) -> None:
@@ -83,6 +112,8 @@ def show_text(document: dict[str, Any], console: Console) -> None:
     _, is_, *_ = _kinds(document)
     _say(console, f"{document['name']}: {document['class']}{f', {is_}' if is_ else ''}", "bold")
     _say(console, f"inherits from: {' ← '.join(document['closure'][1:]) or 'none'}")
+    for each in document["open"]:
+        _say(console, f"open: {each}", "yellow")
     _say(console, f"accepts files whose tests: {', '.join(document['accepts']) or 'none'}")
     if document["reserved"]:
         _say(console, f"reserved names: {', '.join(document['reserved'])}")
@@ -92,6 +123,9 @@ def show_text(document: dict[str, Any], console: Console) -> None:
     if document["pending"]:
         _say(console, "`buildfarm logs PROJECT` shows tests, `buildfarm index retry` runs them again", "dim")
         _say(console, "what has none here: `buildfarm index set INDEX --accepts passed,skipped,not-run`, retry", "dim")
+    foreign_text(document["foreign"], console)
+    for each in document["proxies"]:
+        _say(console, f"a proxy answers for what it lacks: {each} on this machine", "yellow")
     rows: list[tuple[Cell, ...]] = [
         (_time(each["at"]), each["who"] or "-", each["kind"], each["said"]) for each in document["events"]
     ]
@@ -159,6 +193,8 @@ def _kind(event: IndexEvent) -> str:
             return str(status)
         case IndexConfigured():
             return "configured"
+        case NameGivenUp():
+            return "disowned"
         case payload:
             return type(payload).__name__
 

@@ -13,6 +13,11 @@ from buildfarm.farm.judge import Judgement
 from buildfarm.farm.tick import resume
 from buildfarm.model.job import BuildRequest, Worker
 
+_OPEN = (
+    "no upload is tested on this machine itself without a sandbox: see `buildfarm doctor` for bubblewrap, or say "
+    "`isolation: none`, which lets tests of uploads do all that you may do"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
@@ -28,6 +33,7 @@ def settle_uploads(site: Site, jobs: int, quit_: threading.Event | None = None) 
     Any number of processes may do so at once. Raises ``KeyboardInterrupt`` once ``quit_`` is set: the workers have
     handed their jobs back by then, and whoever does it next goes on from there.
     """
+    site = _kept_apart(site)
     quit_ = quit_ or threading.Event()
     settled: list[Settled] = []
     with site.owner() as owner:
@@ -41,6 +47,14 @@ def settle_uploads(site: Site, jobs: int, quit_: threading.Event | None = None) 
                 for request, ticked in zip(requests, pool.map(partial(drive, site, crew), requests), strict=True):
                     settled += (Settled(index=request.index, judgement=each) for each in ticked.uploads)
     return tuple(settled)
+
+
+def _kept_apart(site: Site) -> Site:
+    """The site as it may run what others uploaded: who may upload is not whoever may log in here."""
+    if site.safe():
+        return site
+    offered = tuple(each if each.image else replace(each, lacks=_OPEN) for each in site.farm.environments())
+    return replace(site, farm=replace(site.farm, environments=lambda: offered))
 
 
 def _open(site: Site) -> tuple[BuildRequest, ...]:

@@ -9,7 +9,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +63,8 @@ class Site:
     owners: LocalOwners
     warm: Callable[[Iterable[Job]], None]
     screen: Screen
+    safe: Callable[[], bool]
+    """Whether strangers' code may run on this machine itself: in a sandbox, or because ``isolation: none`` says so."""
 
     @property
     def lanes(self) -> frozenset[str]:
@@ -103,7 +105,8 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     found = Once(lambda: containers.look(settings, environ, store, screen.report))
     shop = Once(lambda: containers.workshop(found(), settings, environ, screen.report))
     lane = f"linux-{platform.machine()}-host"
-    host = Once(lambda: _host_runner(settings, environ, store, toolchain, found().images))
+    box = Once(lambda: _bubblewrap(settings, environ))
+    host = Once(lambda: _host_runner(settings, box(), store, toolchain, found().images))
     runner = LateRunner(Once(lambda: LaneRunner({lane: host(), **shop().runners})))
     with open_upstream(config) as upstream, open_ledger(settings) as ledger:
         configured = places(config, upstream, settings.cache / "pages")
@@ -154,17 +157,17 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
             owners=owners,
             warm=lambda jobs: _warm(tuple(jobs), toolchain, shop()),
             screen=screen,
+            safe=lambda: settings.isolation == "none" or box() is not None,
         )
 
 
 def _host_runner(
     settings: Settings,
-    environ: Mapping[str, str],
+    box: str | None,
     store: Store,
     toolchain: HostToolchain,
     images: Mapping[str, Image],
 ) -> HostRunner:
-    box = _bubblewrap(settings, environ)
     return HostRunner(settings.home, store, toolchain.provide, box, cgroup.find(Path("/proc")), images)
 
 
@@ -207,6 +210,8 @@ def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machin
 def open_ledger(settings: Settings) -> Iterator[Ledger]:
     """The ledger of a site, alone: enough for whoever neither builds nor renders. Raises ``FarmError``."""
     _make(settings.home)
+    with suppress(OSError):  # it is there, or SQLite says what is the matter
+        settings.ledger.touch(0o600, exist_ok=False)  # SQLite gives what it writes beside it the same mode
     locks = settings.home / "owners.locks"
     ledger = Ledger(
         f"sqlite:///{settings.ledger}", term=settings.lease, folder=locks, crash=crash_at(settings.crash_at)

@@ -10,13 +10,13 @@ from packaging.version import Version
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of, project_of
+from buildfarm.farm.names import lasting, owners, reserving
 from buildfarm.model.admission import Files
 from buildfarm.model.distribution import Named, named
 from buildfarm.model.errors import Refused, Unavailable
-from buildfarm.model.index import Index, IndexClass, awaited
+from buildfarm.model.index import Index, IndexClass
 from buildfarm.model.job import Environment
 from buildfarm.model.origin import Offer
-from buildfarm.pages.project import fold
 from buildfarm.ports import Shelf
 
 _NEAREST = 8  # versions that a message names
@@ -97,38 +97,24 @@ def approved(releases: Iterable[Upstream], wanted: Mapping[Named, Files]) -> tup
 
 
 def forbidden(farm: Coordinator, names: Iterable[Named]) -> Iterator[str]:
-    """Why releases may not come in, a sentence each: a name is reserved, or ours.
-
-    Every index reserves for all. Ours is what an internal index has whose files stay; a volatile one decides nothing,
-    else whoever may upload to a sandbox could keep a name out of the farm.
-    """
-    indexes = farm.events.indexes()
+    """Why releases may not come in, a sentence each: a name is reserved, by any index, or a lasting index's own."""
     for name in names:
-        for index in indexes.values():
-            for glob in index.reserved:
-                if fnmatchcase(name.project, glob):
-                    yield f"{name}: {index.name} reserves {glob!r}: such names are ours, and never come from outside"
-        for owner in owners(farm, name.project):
+        for index, glob in reserving(farm.events, name.project):
+            yield f"{name}: {index} reserves {glob!r}: such names are ours, and never come from outside"
+        for owner in lasting(farm.events, name.project):
             yield (
-                f"{name}: {owner} has {name.project} of its own, so no index that inherits from both would show what "
-                "comes from outside; build the version there, or give yours another name"
+                f"{name}: the name is {owner}'s own, so no index that inherits from both would show what comes from "
+                "outside; build the version there, give yours another name, or let it go: "
+                f"`buildfarm disown {name.project} --index {owner}`"
             )
 
 
-def owners(farm: Coordinator, project: str) -> tuple[str, ...]:
-    """The internal indexes, not volatile ones, that have files of the project (normalised name) of their own."""
-    indexes = farm.events.indexes()
-    events = farm.events.of_project(project)
-    having = sorted({event.index for event in events})
-    return tuple(
-        name
-        for name in having
-        if name in indexes
-        and not awaited(name)
-        and indexes[name].kind is IndexClass.INTERNAL
-        and not indexes[name].volatile
-        and project in fold(event for event in events if event.index == name)
-    )
+def hidden(farm: Coordinator, names: Iterable[Named]) -> Iterator[str]:
+    """Where releases that may come in will not be seen, a sentence each: names may be a volatile index's own too."""
+    for project in dict.fromkeys(name.project for name in names):
+        for owner in owners(farm.events, project):
+            if owner.volatile:
+                yield f"{project} is {owner.name}'s own name too: it and its heirs show nothing of it from a mirror"
 
 
 def needed(farm: Coordinator, index: str, wanted: tuple[Named, ...], environments: Iterable[Environment]) -> Needed:
@@ -164,4 +150,4 @@ def is_there(farm: Coordinator, index: str, name: Named) -> bool:
     """Whether the mirror has the release, or an internal index the project."""
     has = project_of(farm, index, name.project).files
     versions = (Named(project=name.project, version=each.version) for each in has)
-    return any(each.same(name) for each in versions) or bool(owners(farm, name.project))
+    return any(each.same(name) for each in versions) or bool(lasting(farm.events, name.project))

@@ -13,9 +13,9 @@ from buildfarm.farm.admit import forbidden
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
 from buildfarm.farm.filename import read_filename
-from buildfarm.farm.files import file_of
-from buildfarm.farm.publish import announce, show
-from buildfarm.farm.render import render_roots
+from buildfarm.farm.files import file_of, spelt_otherwise
+from buildfarm.farm.publish import FILES, announce, show
+from buildfarm.farm.render import catch_up
 from buildfarm.model.distribution import WHEEL, Named, named
 from buildfarm.model.errors import Refused, Unavailable
 from buildfarm.model.events import FileYanked, Origin
@@ -74,14 +74,15 @@ def bring(farm: Coordinator, index: Index, offers: Iterable[Offer], who: str = "
     for _, group in groupby(distributions, key=lambda each: each[0].project):
         carried, publications = [], []
         for name, offer in group:
-            became, publication = _bring(farm, index, offer, name, who)
+            with farm.rendering.lock(FILES, shared=True):
+                became, publication = _bring(farm, index, offer, name, who)
             said = f"{became.fate}: {became.note}" if became.note else str(became.fate)
             farm.report(Progress(job=offer.filename, step=_STEPS[index.kind], message=said))
             carried.append(became)
             publications += [publication] if publication else []
         show(farm, publications)
         yield from carried
-    render_roots(farm)
+    catch_up(farm)
 
 
 def foresee(farm: Coordinator, index: Index, offers: Iterable[Offer]) -> Iterator[Carried]:
@@ -145,12 +146,13 @@ def _said(finding: Finding) -> str:
 
 
 def _barred(farm: Coordinator, index: Index, name: Named, filename: str) -> str:
-    """Why a file called that may not come onto the index, or empty: only a mirror is closed to names of ours."""
+    """Why a file called that may not come onto the index, or empty. Only a mirror is closed to names of ours."""
     try:
         read_filename(filename)
     except Refused as refused:
         return str(refused)
-    return next(forbidden(farm, [name]), "") if index.kind is IndexClass.MIRROR else ""
+    ours = next(forbidden(farm, [name]), "") if index.kind is IndexClass.MIRROR else ""
+    return ours or spelt_otherwise(farm, index.name, name.project, filename)
 
 
 def _met(there: File, offer: Offer, name: Named, sha256: str) -> Carried:

@@ -11,13 +11,15 @@ from hashlib import sha256
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
-from buildfarm.farm.lay_out import lay_out
-from buildfarm.farm.publish import WANTED, place_of
-from buildfarm.farm.render import PAGES, render, render_roots
+from buildfarm.farm.lay_out import lay_out_anew
+from buildfarm.farm.publish import FILES, WANTED, place_of
+from buildfarm.farm.render import PAGES, catch_up, written
 from buildfarm.model.events import DocsPublished, FilePublished, IndexEvent
 from buildfarm.model.index import Index, awaited, closure, depth
 from buildfarm.model.wheel import Artifact
-from buildfarm.pages.project import File, Project, fold, merged
+from buildfarm.pages.addresses import SERIAL
+from buildfarm.pages.documents import last_said
+from buildfarm.pages.project import File, Project, held, merged
 from buildfarm.pages.simple import render_project, render_root
 
 _CHUNK = 1 << 20
@@ -46,30 +48,28 @@ def check(farm: Coordinator, indexes: Iterable[str] = ()) -> tuple[Fault, ...]:
     """
     names = tuple(indexes)
     while True:
-        _catch_up(farm)
+        catch_up(farm)
         last = farm.rendering.position(PAGES)
         faults = tuple(_faults(farm, names))
-        if not faults or not farm.events.since(last):  # else what looks wrong may be what was changed meanwhile
-            return faults
+        if not faults:
+            return ()
+        with farm.rendering.lock(FILES):  # whoever was putting some in place has said so then
+            if not farm.events.since(last):  # else what looks wrong may be what was changed meanwhile
+                return faults
 
 
 def rebuild(farm: Coordinator, indexes: Iterable[str] = ()) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
     """Make the tree of these indexes what the events say; the faults that were mended, and those that were not: of
-    files whose bytes the store has not, or no longer as they were. Nobody else writes pages meanwhile. Documentation is
-    laid out where it is missing.
+    files whose bytes the store has not, or no longer as they were. Nobody else writes pages or files meanwhile.
+    Documentation is laid out where it is missing.
     """
     names = tuple(indexes)
-    _catch_up(farm)
-    with farm.rendering.lock():
-        lay_out(farm, (event for event in farm.events.since(0) if not names or event.index in names))
+    catch_up(farm)
+    lay_out_anew(farm, names)
+    with farm.rendering.lock(FILES), farm.rendering.lock(PAGES):
         faults = tuple(_faults(farm, names))
         mended = tuple(fault for fault in faults if _mend(farm, fault))
     return mended, tuple(fault for fault in faults if fault not in mended)
-
-
-def _catch_up(farm: Coordinator) -> None:
-    render(farm)
-    render_roots(farm)
 
 
 def _mend(farm: Coordinator, fault: Fault) -> bool:
@@ -103,13 +103,19 @@ def _faults(farm: Coordinator, names: tuple[str, ...]) -> Iterator[Fault]:
     told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
     for event in farm.events.since(0):
         told[event.index].append(event)
-    own = {name: fold(events) for name, events in told.items()}
+    own = held(event for events in told.values() for event in events)
     coming = {(each.index, each.artifact.sha256) for each in farm.events.publications(states=WANTED)}
+    there, last = farm.tree.read(SERIAL), written(farm.rendering.position(PAGES))
+    if told and there != last:
+        yield Fault(path=SERIAL, what="missing" if there is None else "differs", page=last)
     for name in names or sorted({*told, *indexes}):
         layers = closure(name, indexes) if name in indexes else ()
         yield from _pages(farm, name, layers, own)
-        files = [file for project in own.get(name, {}).values() for file in project.files if name in indexes]
-        yield from (fault for file in files for fault in _file(farm, file))
+        if name in indexes:
+            files = (file for project in own.get(name, {}).values() for file in project.files)
+            yield from (fault for file in files for fault in _file(farm, file))
+            zips = (zip_ for zip_ in last_said(told[name]).values() if zip_)
+            yield from (fault for zip_ in zips for fault in _bytes(farm, place_of(name, zip_), zip_))
         known = {digest for index, digest in coming if index == name}
         known |= {event.payload.artifact.sha256 for event in told[name] if isinstance(event.payload, _FILES)}
         for stray in sorted({*farm.tree.names(f"{name}/+f")} - known):
@@ -122,7 +128,7 @@ def _pages(
     """Pages are to be the same bytes as when they are made now; beside them is nothing."""
     seen = [(each, own.get(each.name, {})) for each in layers]
     listed = [those for each, those in seen if each.name == name or not awaited(name)]
-    projects = sorted({project for those in listed for project in those})
+    projects = sorted({name for those in listed for name, project in those.items() if project.files})
     for project in projects:
         shown = merged(project, ((each, those.get(project)) for each, those in seen))
         for path, content in render_project(shown, depth(name)).items():
@@ -155,14 +161,18 @@ def _unpacked(packed: bytes) -> bytes | None:
 def _file(farm: Coordinator, file: File) -> Iterator[Fault]:
     """The bytes of a file of the index, and of the metadata beside it (PEP 658)."""
     artifact, path = file.published.artifact, place_of(file.index, file.published.artifact)
-    digest = farm.tree.digest(path)
-    if digest != artifact.sha256:
-        yield Fault(path=path, what="missing" if digest is None else "differs", file=artifact)
+    yield from _bytes(farm, path, artifact)
     if file.published.metadata_sha256:
         digest = farm.tree.digest(f"{path}.metadata")
         if digest != file.published.metadata_sha256:
             what = "missing" if digest is None else "differs"
             yield Fault(path=f"{path}.metadata", what=what, page=_metadata(farm, artifact))
+
+
+def _bytes(farm: Coordinator, path: str, artifact: Artifact) -> Iterator[Fault]:
+    digest = farm.tree.digest(path)
+    if digest != artifact.sha256:
+        yield Fault(path=path, what="missing" if digest is None else "differs", file=artifact)
 
 
 def _metadata(farm: Coordinator, artifact: Artifact) -> bytes | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.publish import LIVE, WANTED
-from buildfarm.model.events import IndexEvent, subject
-from buildfarm.pages.documents import last_said
+from buildfarm.farm.publish import FILES, LIVE, WANTED
+from buildfarm.farm.render import render_settings
+from buildfarm.model.events import DocsDeleted, DocsPublished, FilePublished, IndexDeleted, IndexEvent, subject
+from buildfarm.pages.documents import last_said, zip_of
 from buildfarm.pages.project import fold
 
 _Place = tuple[str, str, str]  # index, sha256, file name
@@ -30,27 +31,30 @@ def collect(farm: Coordinator, *, older_than: float) -> tuple[Collected, ...]:
     """Remove every file of the tree that is on no index since ``older_than`` seconds or more.
 
     The store forgets the bytes too, unless they are on another index, or were built here: a build is not made again
-    whose wheel is there.
+    whose wheel is there. What somebody brings back meanwhile stays.
     """
-    # The tree is looked at before the ledger: what is put in place meanwhile is wanted, or said, by then.
-    found = tuple(_files(farm, {event.index for event in farm.events.since(0)}))
-    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
-    for event in farm.events.since(0):
-        told[event.index].append(event)
-    kept = _kept(farm, told)
+    events = farm.events.since(0)
+    render_settings(farm)  # no page links any more to what these events took away
+    kept, said = _kept(events), _last_said(events)
     until = datetime.fromisoformat(farm.clock()).timestamp() - older_than
-    said = {(event.index, subject(event.payload)): event.at for events in told.values() for event in events}
-    dead = [each for each in found if each not in kept and said.get((each[0], each[2]), 0.0) <= until]
-    for index, sha256, _ in dead:
-        farm.tree.clear(f"{index}/+f/{sha256}")
-    needed = {sha256 for _, sha256, _ in set(found) - set(dead) | kept}
+    found = frozenset(_files(farm, {event.index for event in events}))
+    dead = {each for each in found - kept if said.get((each[0], each[2]), 0.0) <= until}
+    needed = {sha256 for _, sha256, _ in found - dead | kept}
     needed |= {each.artifact.sha256 for each in farm.events.publications() if each.build or each.state in LIVE}
-    for sha256 in {sha256 for _, sha256, _ in dead} - needed:
-        farm.store.remove(sha256)
-    return tuple(
-        Collected(index=index, filename=name, sha256=sha256, forgotten=sha256 not in needed)
-        for index, sha256, name in dead
-    )
+    places: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for index, sha256, name in sorted(dead):
+        places[sha256].append((index, name))
+    gone = []
+    for sha256, on in places.items():
+        with farm.rendering.lock(FILES):  # for each anew, so that nobody waits for long
+            if sha256 in _coming(farm, events[-1].serial):
+                continue
+            for index, _ in on:
+                farm.tree.clear(f"{index}/+f/{sha256}")
+            if forgotten := sha256 not in needed:
+                farm.store.remove(sha256)
+        gone += [Collected(index=index, filename=name, sha256=sha256, forgotten=forgotten) for index, name in on]
+    return tuple(sorted(gone, key=lambda each: (each.index, each.filename)))
 
 
 def _files(farm: Coordinator, indexes: set[str]) -> Iterator[_Place]:
@@ -61,19 +65,37 @@ def _files(farm: Coordinator, indexes: set[str]) -> Iterator[_Place]:
                 yield index, sha256, name
 
 
-def _kept(farm: Coordinator, told: dict[str, list[IndexEvent]]) -> set[_Place]:
-    """What is on an index, or on its way to one."""
+def _kept(events: Iterable[IndexEvent]) -> set[_Place]:
+    """What is on an index after these events."""
+    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
+    for event in events:
+        told[event.index].append(event)
     on = {
         (index, file.published.artifact.sha256, file.name)
-        for index, events in told.items()
-        for project in fold(events).values()
+        for index, those in told.items()
+        for project in fold(those).values()
         for file in project.files
     }
-    docs = {
-        (index, found.sha256, found.name)
-        for events in told.values()
-        for (index, _, _), found in last_said(events).items()
-        if found
-    }
-    coming = farm.events.publications(states=WANTED)
-    return on | docs | {(each.index, each.artifact.sha256, each.artifact.name) for each in coming}
+    docs = {(index, found.sha256, found.name) for (index, _, _), found in last_said(events).items() if found}
+    return on | docs
+
+
+def _last_said(events: Iterable[IndexEvent]) -> dict[tuple[str, str], float]:
+    """When something was said last of a file (index, name): what is not there came off then, or before."""
+    said: dict[tuple[str, str], float] = {}
+    for event in events:
+        match event.payload:
+            case DocsPublished(project=project, version=version) | DocsDeleted(project=project, version=version):
+                said[event.index, zip_of(project, version)] = event.at
+            case IndexDeleted():
+                said |= {key: event.at for key in said if key[0] == event.index}
+            case payload:
+                said[event.index, subject(payload)] = event.at
+    return said
+
+
+def _coming(farm: Coordinator, serial: int) -> set[str]:
+    """Digests of what is wanted on an index, or came onto one after that event."""
+    wanted = {each.artifact.sha256 for each in farm.events.publications(states=WANTED)}  # before they are published
+    news = (event.payload for event in farm.events.since(serial))
+    return wanted | {each.artifact.sha256 for each in news if isinstance(each, FilePublished | DocsPublished)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -12,20 +11,17 @@ from buildfarm.farm.files import index_of
 from buildfarm.farm.publish import place_of
 from buildfarm.model.distribution import Named, Outgoing
 from buildfarm.model.errors import Refused
-from buildfarm.model.events import IndexEvent
 from buildfarm.model.index import closure
-from buildfarm.pages.project import File, Project, fold, merged
+from buildfarm.pages.project import File, Project, held, merged
 from buildfarm.ports import Outlet, Progress
 
 
 def shown(farm: Coordinator, index: str, project: str) -> Project:
     """What the index shows of a project (normalised name), with its bases; raises ``Refused`` (404) for no index."""
     index_of(farm, index)
-    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
-    for event in farm.events.of_project(project):
-        told[event.index].append(event)
+    own = held(farm.events.of_project(project))
     layers = closure(index, farm.events.indexes())
-    return merged(project, ((each, fold(told[each.name]).get(project)) for each in layers))
+    return merged(project, ((each, own.get(each.name, {}).get(project)) for each in layers))
 
 
 def chosen(farm: Coordinator, index: str, releases: Iterable[Named]) -> tuple[File, ...]:

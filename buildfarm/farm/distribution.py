@@ -11,7 +11,7 @@ from buildfarm.steps.archive import entries
 from buildfarm.verify.archive import NotAWheel
 from buildfarm.verify.wheelfile import only_metadata
 
-_LONGEST = 16 << 20  # bytes of a PKG-INFO that are read
+_LONGEST = 1 << 20  # bytes of a PKG-INFO that are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from packaging.utils import canonicalize_name
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.filename import read_filename, spelt_alike, version_of
+from buildfarm.farm.filename import read_filename, version_of
+from buildfarm.model.distribution import spelt_alike
 from buildfarm.model.errors import Refused
-from buildfarm.model.index import Index
+from buildfarm.model.index import Index, IndexClass, awaited
 from buildfarm.pages.project import File, Project, fold
 
 
@@ -20,6 +21,16 @@ def index_of(farm: Coordinator, name: str) -> Index:
         known = ", ".join(sorted(indexes)) or "none"
         raise Refused(f"there is no index {name!r}; those that are: {known}. `buildfarm index create` makes one", 404)
     return indexes[name]
+
+
+def open_index(farm: Coordinator, name: str) -> Index:
+    """The settings of an index to which anything can be uploaded; raises ``Refused`` as ``index_of``, and 403."""
+    if awaited(name):
+        raise Refused(f"files wait on {name} until they are tested: upload to {awaited(name)}", 403)
+    index = index_of(farm, name)
+    if index.kind is IndexClass.MIRROR:
+        raise Refused(f"{name} is a mirror, which takes no uploads; `buildfarm admit` lets files in", 403)
+    return index
 
 
 def project_of(farm: Coordinator, index: str, project: str) -> Project:
@@ -33,10 +44,16 @@ def file_of(farm: Coordinator, index: str, project: str, filename: str) -> File 
     return next((each for each in project_of(farm, index, project).files if each.name == filename), None)
 
 
-def other_spelling(farm: Coordinator, index: str, project: str, filename: str) -> File | None:
-    """The index's own file whose name means the same and is spelt otherwise: ``Foo-1.0.0`` for ``foo-1.0``."""
+def spelt_otherwise(farm: Coordinator, index: str, project: str, filename: str) -> str:
+    """Why a file called ``Foo-1.0.0`` cannot come onto an index that has ``foo-1.0``; empty where nothing is like that.
+
+    What comes at the same moment is told by ``Events.publish``.
+    """
     files = project_of(farm, index, project).files
-    return next((each for each in files if each.name != filename and spelt_alike(each.name, filename)), None)
+    twins = (each.name for each in files if each.name != filename and spelt_alike(each.name, filename))
+    if twin := next(twins, ""):
+        return f"{filename} already exists on {index}, spelt {twin}: of two spellings installers would take either"
+    return ""
 
 
 def files_named(farm: Coordinator, index: str, operands: Iterable[str]) -> tuple[File, ...]:

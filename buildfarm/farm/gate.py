@@ -9,10 +9,11 @@ from packaging.specifiers import SpecifierSet
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.filename import version_of
-from buildfarm.farm.files import file_of
+from buildfarm.farm.files import file_of, project_of
 from buildfarm.farm.judge import Judgement, judged
 from buildfarm.farm.publish import release
 from buildfarm.farm.render import render
+from buildfarm.model.distribution import WHEEL
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import FileDeleted, Origin, Tried, unaccepted
 from buildfarm.model.index import awaited, pending_of, settings
@@ -57,7 +58,7 @@ def gate(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgemen
     found = []
     for upload in request.uploads:
         goals = tuple(goal for goal in plan.goals if goal.wheel == upload.artifact and not goal.build)
-        untested = tuple(
+        untested = _by_its_wheels(farm, request, upload) or tuple(
             Tried(target=out.target, verdict=Verdict.NOT_RUN, reason=out.reason)
             for out in plan.left_out
             if (out.project, out.version) == (upload.recipe.name, upload.version)
@@ -107,6 +108,16 @@ def _is_for(recipe: Recipe, version: str) -> bool:
     return SpecifierSet(wanted).contains(version, prereleases=True)
 
 
+def _by_its_wheels(farm: Coordinator, request: BuildRequest, upload: Upload) -> tuple[Tried, ...]:
+    """What counts for an sdist, which has no tests: that a wheel of its version is on the index. Empty for others."""
+    if upload.artifact.name.endswith(WHEEL):
+        return ()
+    files = project_of(farm, request.index, upload.recipe.name).files
+    same = (each.name for each in files if version_of(each.version) == version_of(upload.version))
+    wheel = next((name for name in same if name.endswith(WHEEL)), "")
+    return (Tried(target="*", verdict=Verdict.SKIPPED, reason=f"it is an sdist; {wheel} counts"),) if wheel else ()
+
+
 def _let_through(farm: Coordinator, request: BuildRequest, upload: Upload, judgement: Judgement) -> Judgement:
     """Nothing is done for a file that waits no more: it was let through before, deleted, or replaced."""
     pending, project, name = pending_of(request.index), upload.recipe.name, upload.artifact.name
@@ -136,7 +147,11 @@ def _let_through(farm: Coordinator, request: BuildRequest, upload: Upload, judge
         )
     except Refused as refused:
         return replace(judgement, withheld=str(refused))
-    gone = FileDeleted(project=project, filename=name, reason=f"it is on {request.index} now")
+    if name.endswith(WHEEL):
+        sdists = (each for each in waiting(farm, request.index, project) if not each.artifact.name.endswith(WHEEL))
+        ask_again(farm, (each for each in sdists if version_of(each.version) == version_of(upload.version)))
+    reason, digest = f"it is on {request.index} now", upload.artifact.sha256  # other bytes that came since wait on
+    gone = FileDeleted(project=project, filename=name, reason=reason, sha256=digest)
     farm.events.append(pending, gone, request.owner)
     render(farm)
     return judgement

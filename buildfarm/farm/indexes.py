@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of, project_of
-from buildfarm.farm.render import render, render_roots
+from buildfarm.farm.render import catch_up
 from buildfarm.farm.withdraw import remove
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import IndexConfigured, IndexDeleted
@@ -64,18 +64,13 @@ def _configure(farm: Coordinator, index: Index, indexes: Mapping[str, Index], wh
     if wrong := tuple(refused(index, indexes)):
         raise Refused("\n".join(wrong))
     farm.events.append(index.name, IndexConfigured(index=index), who)
-    _show(farm)
+    catch_up(farm)
 
 
 def _delete(farm: Coordinator, name: str, who: str) -> None:
     for each in reversed(_both(farm, name)):
         farm.events.append(each, IndexDeleted(), who)
-    _show(farm)
-
-
-def _show(farm: Coordinator) -> None:
-    render(farm)
-    render_roots(farm)
+    catch_up(farm)
 
 
 def _both(farm: Coordinator, name: str) -> tuple[str, ...]:

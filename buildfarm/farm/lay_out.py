@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import IO
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.model.errors import BuildfarmError
-from buildfarm.model.events import IndexDeleted, IndexEvent
+from buildfarm.model.events import DocsDeleted, DocsPublished, IndexDeleted, IndexEvent
 from buildfarm.model.recipe import GIB, MIB
 from buildfarm.model.wheel import Artifact
 from buildfarm.pages.documents import DOC, LATEST, folder_of, last_said, sorted_versions
@@ -19,16 +19,36 @@ from buildfarm.steps.entry import Bounds, Entry, refuse
 BOUNDS = Bounds(total=GIB, entries=50_000, small=16 * MIB)
 """How much documentation of one version may be: generated pages compress well, a gigabyte is more than any has."""
 
+DOCS = "docs"
+"""What is laid out up to a serial, under a lock of its own: thousands of pages take seconds, and no upload is to wait
+for them.
+"""
+
 _WHOLE = ".whole"
+_ABOUT = DocsPublished | DocsDeleted | IndexDeleted
 
 
-def lay_out(farm: Coordinator, news: Iterable[IndexEvent]) -> None:
-    """Bring the documentation that these events are about to where they leave it. May be repeated."""
-    news = tuple(news)
-    for index in {event.index for event in news if isinstance(event.payload, IndexDeleted)}:
-        farm.tree.clear(f"{index}/{DOC}")
-    for (index, project, version), found in last_said(news).items():
-        _show(farm, folder_of(index, project), version, found)
+def lay_out(farm: Coordinator) -> None:
+    """Bring all documentation up to the last event."""
+    news = _news(farm)
+    if any(isinstance(event.payload, _ABOUT) for event in news):
+        with farm.rendering.lock(DOCS):
+            news = _news(farm)
+            _bring(farm, news)
+    if news:
+        farm.rendering.advance(DOCS, news[-1].serial)
+
+
+def lay_out_anew(farm: Coordinator, indexes: Collection[str] = ()) -> None:
+    """Lay out what is missing of the documentation of these indexes (none: of all)."""
+    with farm.rendering.lock(DOCS):
+        _bring(farm, tuple(event for event in farm.events.since(0) if not indexes or event.index in indexes))
+
+
+def unpack(farm: Coordinator, folder: str, version: str, artifact: Artifact) -> None:
+    """Put the pages of a zip of the store where they will be. Nobody is led to them until an event says so."""
+    with farm.rendering.lock(DOCS):
+        _unpack(farm, f"{folder}/{_place(version, artifact)}", artifact)
 
 
 def pages_of(name: str, content: IO[bytes]) -> tuple[Entry, ...]:
@@ -49,9 +69,25 @@ def pages_of(name: str, content: IO[bytes]) -> tuple[Entry, ...]:
     return tuple(entry for entry in files if not any(part.startswith(".") for part in entry.path.split("/")))
 
 
+def _news(farm: Coordinator) -> tuple[IndexEvent, ...]:
+    return farm.events.since(farm.rendering.position(DOCS))
+
+
+def _bring(farm: Coordinator, news: tuple[IndexEvent, ...]) -> None:
+    """Bring the documentation that these events are about to where they leave it. May be repeated."""
+    for index in {event.index for event in news if isinstance(event.payload, IndexDeleted)}:
+        farm.tree.clear(f"{index}/{DOC}")
+    for (index, project, version), found in last_said(news).items():
+        _show(farm, folder_of(index, project), version, found)
+
+
+def _place(version: str, artifact: Artifact) -> str:
+    return f".{version}/{artifact.sha256}"
+
+
 def _show(farm: Coordinator, folder: str, version: str, artifact: Artifact | None) -> None:
     """Let the version lead to the files of the zip, or away; then remove those that nobody is led to any more."""
-    target = f".{version}/{artifact.sha256}" if artifact else ""
+    target = _place(version, artifact) if artifact else ""
     if artifact:
         try:
             _unpack(farm, f"{folder}/{target}", artifact)

@@ -26,7 +26,7 @@ from buildfarm.ports import Progress
 from buildfarm.steps import install
 from buildfarm.steps.archive import unpacked
 from buildfarm.steps.crates import locked_crates
-from buildfarm.verify.wheelfile import read_wheel
+from buildfarm.verify.wheelfile import only_metadata
 
 
 def prepare(farm: Coordinator, index: str, rows: Iterable[JobRow]) -> None:
@@ -93,7 +93,7 @@ def _build_inputs(
 
 def _test_inputs(farm: Coordinator, job: TestJob) -> tuple[Input, ...]:
     with farm.store.open(job.wheel.sha256) as content:
-        runtime = read_wheel(job.wheel.name, content).metadata.requires_dist
+        runtime = only_metadata(job.wheel.name, content).requires_dist
     needed = (text for text in runtime if not _for_an_extra(text, job.target))
     requirements = (*needed, *(text for test in job.tests for text in test.requires))
     try:

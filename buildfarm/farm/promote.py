@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.files import file_of, files_named, index_of, project_of
+from buildfarm.farm.files import file_of, files_named, index_of, project_of, spelt_otherwise
 from buildfarm.farm.publish import LIVE, release
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import Origin, Status, Tried, unaccepted
@@ -62,6 +62,8 @@ def _refusals(farm: Coordinator, file: File, onto: Index) -> Iterator[str]:
     there = file_of(farm, onto.name, project, file.name)
     if there and there.published.artifact != file.published.artifact and not onto.volatile:
         yield f"{file.name} already exists on {onto.name} with other bytes"
+    if twin := spelt_otherwise(farm, onto.name, project, file.name):
+        yield twin
 
 
 def _because(reason: str) -> str:

@@ -24,6 +24,11 @@ from buildfarm.ports import Progress
 PROVENANCE = ".provenance.json"
 """What the name of a wheel is followed by in that of its statement. PEP 740 means another kind of file, signed."""
 
+FILES = "files"
+"""The lock of bytes on their way: whoever keeps them, or puts them into the tree, shares it until an event names them;
+who removes some has it alone.
+"""
+
 WANTED, LIVE = frozenset({"wanted"}), frozenset({"wanted", "published"})
 
 
@@ -112,18 +117,18 @@ def put_in_place(farm: Coordinator, publication: Publication) -> FilePublished |
 
 def _place(farm: Coordinator, publication: Publication) -> str:
     """The file in place, and the event that says so; why that cannot be, or empty."""
-    try:
-        event = put_in_place(farm, publication)
-    except Exception:  # else every tick would fail at it again
-        with suppress(Exception):  # the disk that is full may be that of the ledger
-            farm.events.settle(publication, "withdrawn", "it could not be put in place")
-        raise
-    if event is None:
-        trouble = "a file of that name with other bytes lies in the tree"
-        farm.events.settle(publication, "conflict", trouble)
-        return trouble
-    farm.events.publish(publication, event)
-    return ""
+    with farm.rendering.lock(FILES, shared=True):
+        try:
+            event = put_in_place(farm, publication)
+        except Exception:  # else every tick would fail at it again
+            with suppress(Exception):  # the disk that is full may be that of the ledger
+                farm.events.settle(publication, "withdrawn", "it could not be put in place")
+            raise
+        if event is None:
+            trouble = "a file of that name with other bytes lies in the tree"
+            farm.events.settle(publication, "conflict", trouble)
+            return trouble
+        return farm.events.publish(publication, event)
 
 
 def _build(farm: Coordinator, publication: Publication) -> Build | None:

@@ -11,14 +11,14 @@ from packaging.utils import canonicalize_name
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.distribution import read_distribution
 from buildfarm.farm.filename import read_filename, version_of
-from buildfarm.farm.files import file_of, index_of, other_spelling
+from buildfarm.farm.files import file_of, open_index, spelt_otherwise
 from buildfarm.farm.gate import ask_again, waiting
-from buildfarm.farm.publish import release
+from buildfarm.farm.publish import FILES, release
 from buildfarm.farm.render import render
-from buildfarm.model.distribution import Named
+from buildfarm.model.distribution import WHEEL, Named
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import Origin, unaccepted
-from buildfarm.model.index import Index, IndexClass, awaited, pending_of
+from buildfarm.model.index import Index, pending_of
 from buildfarm.model.records import Arrival, Publication
 from buildfarm.model.wheel import Finding, Severity
 from buildfarm.pages.project import File
@@ -33,7 +33,8 @@ class Incoming:
     """A file that somebody wants to have on an index, and what they say of it.
 
     ``content`` can be sought and stands at the start; ``sha256`` and ``size`` (bytes) are what was counted while it
-    came in, not what was claimed. ``project`` and ``version`` are those of the form; empty: not said.
+    came in, not what was claimed. ``project`` and ``version`` are those of the form; empty: not said. ``token`` as in
+    ``Arrival``.
     """
 
     index: str
@@ -44,6 +45,7 @@ class Incoming:
     project: str = ""
     version: str = ""
     who: str = ""
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,11 @@ def receive(farm: Coordinator, incoming: Incoming) -> Receipt:
     """Take an upload. When it returns, the file is durable and on a page, of the index or of that where files wait.
 
     The same name and bytes again: a receipt that is not ``new``, and tests that failed are tried again. Raises
-    ``Refused`` with everything that is wrong with it (400; 403 where the index takes none; 404 where there is no such
-    index), ``FarmError`` where the farm is at fault, such as a full disk; nothing is then on any page.
+    ``Refused`` with everything that is wrong with it (400; 403 where the index takes none, or its token has ended; 404
+    where there is no such index), ``FarmError`` where the farm is at fault, such as a full disk; nothing is then on any
+    page.
     """
-    index = _taking(farm, incoming.index)
+    index = open_index(farm, incoming.index)
     named = read_filename(incoming.filename)
     there = file_of(farm, index.name, named.project, incoming.filename)
     if there and there.published.artifact.sha256 == incoming.sha256:
@@ -77,40 +80,32 @@ def receive(farm: Coordinator, incoming: Incoming) -> Receipt:
             f"{incoming.filename} already exists on {index.name} with other bytes, and no file of it is ever replaced: "
             "give it a new version"
         )
-    if twin := other_spelling(farm, index.name, named.project, incoming.filename):
-        raise Refused(
-            f"{incoming.filename} already exists on {index.name}, spelt {twin.name}: of two spellings installers would "
-            "take either; give it a new version"
-        )
+    if twin := spelt_otherwise(farm, index.name, named.project, incoming.filename):
+        raise Refused(f"{twin}; give it a new version")
     content, warnings = _inspected(incoming, named)
     waits = bool(unaccepted(index, ()))
     onto = pending_of(index.name) if waits else index.name
     before = file_of(farm, onto, named.project, incoming.filename) if waits else there
-    publication = Publication(
-        index=onto,
-        project=named.project,
-        version=named.version,
-        artifact=farm.store.put(incoming.filename, incoming.content),
-        content=content,
-        arrival=Arrival(origin=Origin.UPLOADED, replaces=_others(before, incoming), who=incoming.who),
+    arrival = Arrival(
+        origin=Origin.UPLOADED, replaces=_others(before, incoming), who=incoming.who, token=incoming.token
     )
-    new = release(farm, publication)
+    with farm.rendering.lock(FILES, shared=True):
+        publication = Publication(
+            index=onto,
+            project=named.project,
+            version=named.version,
+            artifact=farm.store.put(incoming.filename, incoming.content),
+            content=content,
+            arrival=arrival,
+        )
+        new = release(farm, publication)
     said = []
     if waits:
         _ask(farm, index, named, incoming)
-        said = [f"it waits on {onto} until it is tested" if new else "its tests are tried again"]
+        until = "it is tested" if incoming.filename.endswith(WHEEL) else f"a wheel of it is on {index.name}"
+        said = [f"it waits on {onto} until {until}" if new else "its tests are tried again"]
     note = "; ".join([*said, *(f"warning: {each.rule}: {each.message}" for each in warnings)])
     return Receipt(index=onto, filename=incoming.filename, new=new, note=note)
-
-
-def _taking(farm: Coordinator, name: str) -> Index:
-    """The index, if it takes uploads."""
-    if awaited(name):
-        raise Refused(f"files wait on {name} until they are tested: upload them to {awaited(name)}", 403)
-    index = index_of(farm, name)
-    if index.kind is IndexClass.MIRROR:
-        raise Refused(f"{name} is a mirror, which takes no uploads; `buildfarm admit` lets files in", 403)
-    return index
 
 
 def _inspected(incoming: Incoming, named: Named) -> tuple[str, tuple[Finding, ...]]:

@@ -5,38 +5,87 @@ from __future__ import annotations
 import gzip
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice, takewhile
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.lay_out import lay_out
+from buildfarm.model.events import IndexEvent
 from buildfarm.model.index import Index, awaited, closure, depth, heirs, layers
-from buildfarm.pages.project import Project, fold, merged
+from buildfarm.pages.addresses import SERIAL
+from buildfarm.pages.project import Project, held, merged
 from buildfarm.pages.simple import render_project, render_root
 
 PAGES, ROOTS = "pages", "roots"
 """What is rendered up to a serial: the pages of projects, and those that list them."""
 
+PROJECTS = "projects"
+"""The position in the events of projects, where that in all events is before settings that are not rendered yet."""
+
+SETTINGS = "settings"
+"""The lock of whoever writes pages for other settings of an index."""
+
+_TOGETHER = 20  # projects
+
 Content = tuple[bytes, Iterable[str]]
 
 
-def render(farm: Coordinator) -> None:
-    """Bring every page of a project up to the last event. Whoever waits for the lock then finds nothing to do."""
-    with farm.rendering.lock():
+def catch_up(farm: Coordinator) -> None:
+    """Bring all that is made of events up to the last one: pages of projects, those that list them, documentation."""
+    render_settings(farm)
+    render_roots(farm)
+    lay_out(farm)
+
+
+def render(farm: Coordinator, settled: int = 0) -> None:
+    """Bring the pages of every project up to its last event. Whoever waits for the lock then finds nothing to do.
+
+    Settings of an index change the pages of all that it shows: those after the event ``settled`` are left to
+    ``render_settings``, and the position stays before them; another says which events of projects are done.
+    """
+    with farm.rendering.lock(PAGES):
         news = farm.events.since(farm.rendering.position(PAGES))
         if not news:
             return
+        done, last = farm.rendering.position(PROJECTS), news[-1].serial
         indexes = farm.events.indexes()
         changed: defaultdict[str, set[str]] = defaultdict(set)
-        for index, project in {(event.index, event.payload.project) for event in news}:
-            for heir in heirs(index, indexes):
+        of_projects = (event for event in news if event.payload.project and event.serial > done)
+        for index, project in {(event.index, event.payload.project) for event in of_projects}:
+            # With what waits for an index, its heirs show no more what a mirror has of that name.
+            for heir in heirs(awaited(index) or index, indexes):
                 changed[project] |= {heir}
-        for heir in changed.pop("", ()):
+        until = _before_settings(news, settled)
+        serial = [(written(until), [SERIAL])] if until else []
+        farm.tree.spread(chain(_pages(farm, changed.items(), indexes), serial))
+        if done < last != until:
+            farm.rendering.advance(PROJECTS, last)
+        if until:
+            farm.rendering.advance(PAGES, until)
+
+
+def render_settings(farm: Coordinator) -> None:
+    """Bring the pages of every project up to the last event, settings of indexes too. Those can be thousands, so they
+    are written some at a time, and whoever uploads meanwhile waits for some alone. Killed, it begins anew: what is
+    written already is left alone.
+    """
+    with farm.rendering.lock(SETTINGS):
+        news = [event for event in farm.events.since(farm.rendering.position(PAGES)) if not event.payload.project]
+        indexes = farm.events.indexes() if news else {}
+        changed: defaultdict[str, set[str]] = defaultdict(set)
+        for heir in {heir for event in news for heir in heirs(event.index, indexes)}:
+            bases = [each.name for each in closure(heir, indexes)]  # whose pages, where equal, become its own
             for project in _all_projects(farm, heir, indexes):
-                changed[project] |= {heir}
-        pages = (_shown(farm, project, showing, indexes) for project, showing in sorted(changed.items()))
-        farm.tree.spread(chain.from_iterable(pages))
-        lay_out(farm, news)
-        farm.rendering.advance(PAGES, news[-1].serial)
+                changed[project].update(bases)
+        left = iter(sorted(changed.items()))
+        while some := tuple(islice(left, _TOGETHER)):
+            with farm.rendering.lock(PAGES):
+                farm.tree.spread(_pages(farm, some, farm.events.indexes()))
+        render(farm, news[-1].serial if news else 0)
+
+
+def written(serial: int) -> bytes:
+    """The file that says how far the pages follow the events."""
+    return b"%d\n" % serial
 
 
 def render_roots(farm: Coordinator) -> None:
@@ -45,7 +94,7 @@ def render_roots(farm: Coordinator) -> None:
     Installers never ask for them, and they grow with the index: so they may lag, and are written for many events at
     once.
     """
-    with farm.rendering.lock():
+    with farm.rendering.lock(PAGES):
         until, done = farm.rendering.position(PAGES), farm.rendering.position(ROOTS)
         if done == until:
             return
@@ -67,6 +116,19 @@ def render_roots(farm: Coordinator) -> None:
         farm.rendering.advance(ROOTS, until)
 
 
+def _before_settings(news: Iterable[IndexEvent], settled: int) -> int:
+    """The serial of the last event before the first settings after ``settled``; 0 where that is the first of all."""
+    before = takewhile(lambda event: event.payload.project or event.serial <= settled, news)
+    return max((event.serial for event in before), default=0)
+
+
+def _pages(
+    farm: Coordinator, changed: Iterable[tuple[str, Iterable[str]]], indexes: Mapping[str, Index]
+) -> Iterator[Content]:
+    """The pages of projects on the indexes beside each."""
+    return chain.from_iterable(_shown(farm, project, showing, indexes) for project, showing in sorted(changed))
+
+
 def _shown(farm: Coordinator, project: str, showing: Iterable[str], indexes: Mapping[str, Index]) -> Iterator[Content]:
     """The pages of one project on those indexes, equal ones once; where there is nothing to show they are removed."""
     own = _own(farm, project)
@@ -75,7 +137,7 @@ def _shown(farm: Coordinator, project: str, showing: Iterable[str], indexes: Map
         alike[depth(name), layers(name, indexes, own)].append(name)
     for (deep, seen), names in alike.items():
         shown = merged(project, ((each, own[each.name]) for each in seen))
-        if seen:
+        if any(own[each.name].files for each in seen):
             yield from _twins(render_project(shown, deep), names)
         else:
             for name in names:
@@ -83,12 +145,9 @@ def _shown(farm: Coordinator, project: str, showing: Iterable[str], indexes: Map
 
 
 def _own(farm: Coordinator, project: str) -> dict[str, Project]:
-    """What each index itself has of the project."""
-    told = defaultdict(list)
-    for event in farm.events.of_project(project):
-        told[event.index].append(event)
-    folded = {index: fold(events).get(project) for index, events in told.items()}
-    return {index: found for index, found in folded.items() if found}
+    """What each index itself holds of the project."""
+    holding = held(farm.events.of_project(project))
+    return {index: projects[project] for index, projects in holding.items() if project in projects}
 
 
 def _twins(pages: Mapping[str, bytes], names: Iterable[str]) -> Iterator[Content]:

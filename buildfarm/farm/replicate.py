@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.publish import PROVENANCE
-from buildfarm.farm.render import render, render_roots
+from buildfarm.farm.publish import FILES, PROVENANCE
+from buildfarm.farm.render import catch_up, render_settings
 from buildfarm.model.errors import FarmError
 from buildfarm.model.events import DocsPublished, IndexDeleted, IndexEvent, subject
 from buildfarm.model.standing import Changes, Standing
@@ -46,11 +46,9 @@ def replicate(farm: Coordinator, primary: Primary) -> Standing:
     """
     if not _agree(farm, primary):
         return farm.replication.standing()
-    while events := _batch(farm, primary):
-        farm.replication.take(events)
-        render(farm)
-    render(farm)  # what a kill left
-    render_roots(farm)
+    while _take(farm, primary):
+        render_settings(farm)
+    catch_up(farm)  # with what a kill left
     return farm.replication.standing()
 
 
@@ -81,6 +79,15 @@ def _compare(farm: Coordinator, primary: Primary, ours: Standing, answer: Change
             f"{primary.url}: this home has events that were never replicated, and cannot go on from them. It only "
             "reads now. See what it has that the other lacks, then make a replica in a new, empty home"
         )
+
+
+def _take(farm: Coordinator, primary: Primary) -> bool:
+    """Take over the next events, with their files; False where there are none."""
+    with farm.rendering.lock(FILES, shared=True):
+        events = _batch(farm, primary)
+        if events:
+            farm.replication.take(events)
+    return bool(events)
 
 
 def _batch(farm: Coordinator, primary: Primary) -> tuple[IndexEvent, ...]:

@@ -11,7 +11,7 @@ from buildfarm.farm.gate import ask, gate, hold
 from buildfarm.farm.judge import Judgement, judge, told
 from buildfarm.farm.prepare import prepare
 from buildfarm.farm.publish import publish
-from buildfarm.farm.render import render, render_roots
+from buildfarm.farm.render import catch_up
 from buildfarm.farm.resolve import with_bytes
 from buildfarm.farm.supersede import supersede
 from buildfarm.model.events import FileYanked
@@ -59,8 +59,7 @@ def tick(farm: Coordinator, only: BuildRequest | None = None) -> Mapping[int, Ti
         resume(farm)
     requests = farm.requests.open_requests() if only is None else (only,)
     ticked = {request.id: _advance(farm, request) for request in requests}
-    render(farm)
-    render_roots(farm)
+    catch_up(farm)
     return ticked
 
 

@@ -77,7 +77,10 @@ def remove(farm: Coordinator, files: Iterable[File], *, reason: str, who: str) -
     """Delete these files, whatever their index is like."""
     deleted = []
     for file in files:
-        event = FileDeleted(project=file.published.project, filename=file.name, reason=reason)
+        published = file.published
+        event = FileDeleted(
+            project=published.project, filename=file.name, reason=reason, sha256=published.artifact.sha256
+        )
         deleted += [event] if farm.events.append(file.index, event, who) else []
     render(farm)
     return tuple(deleted)

@@ -10,9 +10,9 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def from_plain(wanted: type[T], plain: Plain) -> T:
     """The inverse of ``to_plain`` for a known type; raises ``TypeError`` or ``KeyError`` for plain data of another
     shape.
     """
-    return typing.cast("T", _read(wanted, plain))
+    return typing.cast("T", _reader(typing.cast("Any", wanted))(plain))
 
 
 def canonical(value: object) -> bytes:
@@ -71,24 +71,36 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _read(wanted: Any, plain: Plain) -> Any:
+@cache
+def _fields(cls: type) -> dict[str, Callable[[Plain], Any]]:
+    return {name: _reader(hint) for name, hint in _hints(cls).items()}
+
+
+@cache  # what a type is made of is looked at once: ledgers have hundreds of thousands of values of a few types
+def _reader(wanted: Any) -> Callable[[Plain], Any]:
+    """What makes a value of that type of its plain form."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, types.UnionType):
-        return _read_union(arguments, plain)
-    if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_read(arguments[0], item) for item in plain)
-        return tuple(_read(kind, item) for kind, item in zip(arguments, plain, strict=True))
-    if origin is frozenset:
-        return frozenset(_read(arguments[0], item) for item in plain)
+        return partial(_read_union, arguments)
+    if origin is tuple and arguments[1:] != (Ellipsis,):
+        kinds = tuple(map(_reader, arguments))
+        return lambda plain: tuple(read(item) for read, item in zip(kinds, plain, strict=True))
+    if origin in (tuple, frozenset):
+        each = _reader(arguments[0])
+        return lambda plain: origin(map(each, plain))
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _read(arguments[1], item) for key, item in plain.items()}
+        each = _reader(arguments[1])
+        return lambda plain: {key: each(item) for key, item in plain.items()}
     if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
-        hints = _hints(wanted)
-        return wanted(**{name: _read(hints[name], item) for name, item in plain.items()})
+        return partial(_read_table, wanted)
     if isinstance(wanted, type) and issubclass(wanted, Enum):
-        return wanted(plain)
-    return plain
+        return wanted
+    return lambda plain: plain
+
+
+def _read_table(cls: type, plain: Plain) -> Any:
+    fields = _fields(cls)
+    return cls(**{name: fields[name](item) for name, item in plain.items()})
 
 
 def _read_union(arguments: tuple[Any, ...], plain: Plain) -> Any:
@@ -100,5 +112,5 @@ def _read_union(arguments: tuple[Any, ...], plain: Plain) -> Any:
         if is_table == isinstance(plain, dict) and kind is not type(None):
             if is_table and not set(plain) <= set(_hints(kind)):
                 continue
-            return _read(kind, plain)
+            return _reader(kind)(plain)
     raise TypeError(f"{plain!r} is none of {arguments}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -48,6 +49,21 @@ def named(filename: str) -> Named | None:
             continue
         return Named(project=canonicalize_name(stem[:at]), version=str(version))
     return None
+
+
+def spelt_alike(one: str, other: str) -> bool:
+    """Whether two names of one project's files, spelt as they may be, are the same name for an installer."""
+    return _meaning(one) == _meaning(other)
+
+
+@lru_cache(maxsize=4096)
+def _meaning(filename: str) -> object:
+    found = named(filename)
+    if found is None:
+        return filename
+    if filename.endswith(WHEEL):
+        return parse_wheel_filename(filename)
+    return Version(found.version), filename.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,11 +69,15 @@ class FileYanked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDeleted:
-    """A file is no longer on the index; its bytes stay until they are collected."""
+    """A file is no longer on the index; its bytes stay until they are collected.
+
+    ``sha256`` is of the bytes that are meant, for others may have taken their place; empty: whatever has the name.
+    """
 
     project: str
     filename: str
     reason: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,13 @@ class ProjectMarked:
     project: str
     status: Status
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameGivenUp:
+    """The name of a project is the index's own no longer, once it has no file of it: others may answer for it."""
+
+    project: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,7 @@ Payload = (
     | FileYanked
     | FileDeleted
     | ProjectMarked
+    | NameGivenUp
     | IndexConfigured
     | IndexDeleted
     | DocsPublished

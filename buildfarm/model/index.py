@@ -98,6 +98,14 @@ def heirs(name: str, indexes: Mapping[str, Index]) -> tuple[str, ...]:
     return (name, *(each for each in inheriting if any(it.name == name for it in closure(each, indexes))))
 
 
+def laid_open(name: str, indexes: Mapping[str, Index]) -> tuple[tuple[str, str], ...]:
+    """What everybody sees of private indexes by the index, or by one that inherits from it: pairs of a public index and
+    a private one of which it shows the files.
+    """
+    public = (each for each in heirs(name, indexes) if not awaited(each) and not settings(each, indexes).private)
+    return tuple((each, base.name) for each in public for base in closure(each, indexes) if base.private)
+
+
 def settings(name: str, indexes: Mapping[str, Index]) -> Index:
     """What an index is like; one that waits for another inherits from it."""
     if name in indexes:

@@ -44,7 +44,8 @@ class JobRow:
 class Arrival:
     """How a file comes onto an index, as its event will say it (``FilePublished``), and by whom.
 
-    ``uploaded`` is when it came to where it was before; empty: it is new.
+    ``uploaded`` is when it came to where it was before; empty: it is new. ``token`` is the id of the one that it came
+    with, which must be live when the file is wanted; 0: it came without.
     """
 
     origin: Origin = Origin.BUILT
@@ -53,6 +54,7 @@ class Arrival:
     tried: tuple[Tried, ...] = ()
     replaces: str = ""
     who: str = ""
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

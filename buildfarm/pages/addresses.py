@@ -22,6 +22,9 @@ FORMS = {
 }
 """What a page can be had as, best first, and the file that it is."""
 
+SERIAL = "+serial"
+"""The file at the root of a tree that says up to which event the pages of all projects are there: a number, a line."""
+
 _INDEX = rf"(?P<index>{NAME}(?:/{re.escape(PENDING)})?)"
 _PAGE = re.compile(f"/{_INDEX}/simple(?:/(?P<project>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?))?/?")
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.+!-]*"

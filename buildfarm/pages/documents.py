@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from buildfarm.model.events import DocsDeleted, DocsPublished, IndexDeleted, IndexEvent
 from buildfarm.model.wheel import Artifact
@@ -34,6 +34,11 @@ def last_said(events: Iterable[IndexEvent]) -> Mapping[tuple[str, str, str], Art
     return said
 
 
+def zip_of(project: str, version: str) -> str:
+    """The file name of the documentation of a version; both as they are in addresses."""
+    return f"{project}-{version}.docs.zip"
+
+
 def folder_of(index: str, project: str) -> str:
     """The path of a project's documentation in the tree."""
     return f"{index}/{DOC}/{canonicalize_name(project)}"
@@ -43,7 +48,7 @@ def normal(version: str) -> str:
     """The version as it is in addresses (PEP 440); empty for what is none."""
     try:
         return str(Version(version))
-    except InvalidVersion:
+    except ValueError:  # an invalid version, or a number of thousands of digits
         return ""
 
 

@@ -9,8 +9,16 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from buildfarm.model.events import FileDeleted, FilePublished, FileYanked, IndexEvent, ProjectMarked, Status
-from buildfarm.model.index import Index, IndexClass
+from buildfarm.model.events import (
+    FileDeleted,
+    FilePublished,
+    FileYanked,
+    IndexEvent,
+    NameGivenUp,
+    ProjectMarked,
+    Status,
+)
+from buildfarm.model.index import Index, IndexClass, awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +76,32 @@ def fold(events: Iterable[IndexEvent]) -> Mapping[str, Project]:
     file stays until it is deleted, or replaced by one that says so. Of the yanks of a file the last one holds until it
     is gone, and one of a file that is not there means nothing.
     """
-    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
-    for event in sorted(events, key=lambda event: event.serial):
-        if event.payload.project:
-            told[canonicalize_name(event.payload.project)].append(event)
-    projects = (_project(name, events) for name, events in sorted(told.items()))
+    projects = (_project(name, events) for name, events in _by_project(events))
     return {project.name: project for project in projects if project.files}
+
+
+def held(events: Iterable[IndexEvent]) -> Mapping[str, Mapping[str, Project]]:
+    """What each index holds itself, by its name and then by that of the project, from the events of all of them.
+
+    A name is an index's own from the first file or mark on, also of a file that waits for the index, until it is given
+    up. It is held, as a project without files, when there is none left: or it would be answered by others again.
+    """
+    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
+    for event in events:
+        told[event.index].append(event)
+    found: dict[str, dict[str, Project]] = {index: dict(fold(its)) for index, its in told.items()}
+    for index, its in told.items():
+        for name, about in _by_project(its):
+            if name in found[index] or _owned(about):
+                found.setdefault(awaited(index) or index, {}).setdefault(name, Project(name=name))
+    return found
 
 
 def merged(name: str, layers: Iterable[tuple[Index, Project | None]]) -> Project:
     """What the first of the indexes shows of a project when it inherits from the others, in that order.
 
-    Of files with one name the first counts. A mirror shows nothing of a project that an internal index among them has
-    (nobody can slip in a newer version from outside), a quarantined project none of its files.
+    Of files with one name the first counts. A mirror shows nothing of a project that an internal index among them
+    holds, be it without files (nobody can slip in a version from outside), a quarantined project none of its files.
     """
     whole = tuple((index, project) for index, project in layers if project)
     own = any(index.kind is IndexClass.INTERNAL for index, _ in whole)
@@ -98,6 +119,24 @@ def merged(name: str, layers: Iterable[tuple[Index, Project | None]]) -> Project
         reason=first.reason,
         serial=max((each.serial for each in seen), default=0),
     )
+
+
+def _by_project(events: Iterable[IndexEvent]) -> Iterable[tuple[str, list[IndexEvent]]]:
+    """The events of each project, in their order, by its normalised name."""
+    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.serial):
+        if event.payload.project:
+            told[canonicalize_name(event.payload.project)].append(event)
+    return sorted(told.items())
+
+
+def _owned(events: Iterable[IndexEvent]) -> bool:
+    """Whether the name of a project is the index's own after these events of it."""
+    told = [event.payload for event in events if isinstance(event.payload, _OWNING)]
+    return bool(told) and not isinstance(told[-1], NameGivenUp)
+
+
+_OWNING = FilePublished | ProjectMarked | NameGivenUp
 
 
 def _project(name: str, events: Iterable[IndexEvent]) -> Project:

@@ -24,7 +24,7 @@ def uploaded(upload: Upload, request: BuildRequest, facts: Facts) -> Iterator[Te
     """The tests of one upload, with their goals; where there is nothing to test it in, why."""
     out = partial(LeftOut, project=upload.recipe.name, version=upload.version)
     if not upload.artifact.name.endswith(".whl"):
-        yield out(target="*", reason="an sdist has no tests here: what is built of it has")
+        yield out(target="*", reason=f"an sdist waits for a wheel of {upload.version} on {request.index}: upload that")
         return
     environments = tuple(_fitting(upload, facts))
     if not environments:
@@ -74,7 +74,8 @@ def _admitted(requires_python: str, target: Target) -> bool:
 
 def _offered(facts: Facts) -> str:
     here = ", ".join(dict.fromkeys(str(each.target) for each in facts.environments if not each.lacks))
-    return f"here are {here or 'no environments'}"
+    lacks = dict.fromkeys(each.lacks for each in facts.environments if each.lacks and not each.image)
+    return "; ".join([f"here are {here or 'no environments'}", *lacks])
 
 
 def _test(upload: Upload, environment: Environment, resolved: Resolved, request: BuildRequest, facts: Facts) -> TestJob:

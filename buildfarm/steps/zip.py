@@ -18,6 +18,7 @@ from buildfarm.steps.names import plain_path
 _END = struct.Struct("<4s4H2LH")  # end of the central directory
 _LOCAL = struct.Struct("<4s5H3L2H")
 _COMMENT = 65_535  # the longest comment behind the end
+_ZIP64 = 20  # bytes of what leads to another end, which the parser believes rather than this one
 _AVERAGE = 256  # bytes of the directory that an entry may take, when there are many
 _TARGET = 1024  # the longest target of a link, in bytes
 _LATER = 0x08  # flag: sizes and checksum stand behind the data
@@ -45,13 +46,13 @@ def read_zip(name: str, content: IO[bytes], bounds: Bounds, limit: int) -> Itera
 def _check_end(name: str, content: IO[bytes], bounds: Bounds) -> None:
     """Refuse a directory that is too large to be read: the parser makes an object of each of its entries."""
     size = content.seek(0, io.SEEK_END)
-    content.seek(max(0, size - _END.size - _COMMENT))
+    content.seek(max(0, size - _END.size - _COMMENT - _ZIP64))
     tail = content.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + _END.size:
         return  # no zip: the parser says so
     *_, count, length, offset, _ = _END.unpack_from(tail, at)
-    if offset == 0xFFFFFFFF or length == 0xFFFFFFFF or count == 0xFFFF:
+    if 0xFFFFFFFF in (offset, length) or count == 0xFFFF or tail[max(0, at - _ZIP64) :].startswith(b"PK\6\7"):
         refuse(name, "is larger than a zip without the extension ZIP64 can be")
     if length > bounds.entries * _AVERAGE or count > bounds.entries:
         refuse(name, f"has more than {bounds.entries} entries")

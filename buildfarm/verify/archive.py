@@ -13,7 +13,11 @@ from typing import IO
 
 from buildfarm.model.errors import BuildfarmError
 
-_MOST_MEMBERS = 200_000
+MOST_MEMBERS = 200_000
+"""Files that a wheel may have."""
+
+_PIECE = 1 << 20  # bytes
+_DIRECTORY = 256 * MOST_MEMBERS  # bytes of the central directory, all of which zipfile makes objects of
 
 
 class NotAWheel(BuildfarmError):
@@ -22,11 +26,12 @@ class NotAWheel(BuildfarmError):
     exit_code = 1
 
 
-def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, bytes]]:
-    """Path, Unix mode and bytes of every file in a zip archive, one in memory at a time.
+def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, int, Iterator[bytes]]]:
+    """Path, Unix mode, size and bytes of every file in a zip archive; the bytes come in pieces, and are to be taken
+    before the next file.
 
-    Raises ``NotAWheel`` for what is no such archive, holds more than ``limit`` bytes, or has a member that an installer
-    must not or cannot write: an absolute or climbing path, a link, the same path twice.
+    Raises ``NotAWheel``, as taking the pieces does, for what is no such archive, holds more than ``limit`` bytes, or
+    has a member that an installer must not or cannot write: an absolute or climbing path, a link, the same path twice.
     """
     with as_archive(content) as archive:
         files = [member for member in archive.infolist() if not member.filename.endswith("/")]
@@ -35,9 +40,7 @@ def read_members(content: IO[bytes], limit: int) -> Iterator[tuple[str, int, byt
         for member in files:
             _refuse_kind(member)
             with archive.open(member) as stream:
-                # with a size given, zipfile inflates no further than the archive declares; without, up to 2 GiB
-                body = stream.read(member.file_size + 1)
-            yield member.filename, member.external_attr >> 16, body
+                yield member.filename, member.external_attr >> 16, member.file_size, _pieces(stream)
 
 
 @contextmanager
@@ -46,9 +49,28 @@ def as_archive(content: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
     Errors of the disk pass.
     """
+    with _sound(), zipfile.ZipFile(_Bounded(content)) as archive:
+        yield archive
+
+
+class _Bounded:
+    """A file of which nobody reads more at once than the directory of an archive may have."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+        self.seek, self.tell, self.seekable = content.seek, content.tell, content.seekable
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes; without a size only the end of an archive is asked for."""
+        if size > _DIRECTORY:
+            raise zipfile.BadZipFile(f"its directory has {size:,} bytes, more than {_DIRECTORY:,}")
+        return self._content.read(size)
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
     try:
-        with zipfile.ZipFile(content) as archive:
-            yield archive
+        yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError) as error:
         raise NotAWheel(f"it is no sound zip file: {error}") from error
     except (NotImplementedError, RuntimeError) as error:
@@ -59,9 +81,16 @@ def as_archive(content: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         raise NotAWheel("it is no sound zip file: it points outside of itself") from error
 
 
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """zipfile inflates no further than the archive declares, and holds the whole against its checksum at the end."""
+    with _sound():
+        while piece := stream.read(_PIECE):
+            yield piece
+
+
 def _refuse_bombs(members: list[zipfile.ZipInfo], limit: int) -> None:
-    if len(members) > _MOST_MEMBERS:
-        raise NotAWheel(f"it has {len(members):,} members, more than {_MOST_MEMBERS:,}")
+    if len(members) > MOST_MEMBERS:
+        raise NotAWheel(f"it has {len(members):,} members, more than {MOST_MEMBERS:,}")
     size = sum(member.file_size for member in members)
     if size > limit:
         raise NotAWheel(f"it unpacks to {size:,} bytes, more than {limit:,}")

@@ -50,8 +50,8 @@ class Binary:
         return self.path.endswith(".pyd" if self.format is Format.PE else ".so")
 
 
-def read_binary(path: str, content: bytes) -> Binary | None:
-    """Recognise a member by its first bytes; None for one that is no compiled code."""
+def read_binary(path: str, content: bytes | bytearray) -> Binary | None:
+    """Recognise a member by its first bytes; None for one that is no compiled code. Of ELF all of it is wanted."""
     try:
         elf = read_elf(content)
     except NotAnElf as error:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.parser import BytesParser
+from email.parser import BytesHeaderParser
+from itertools import islice
 from typing import Any
 
 from packaging.metadata import RawMetadata, parse_email
 
 from buildfarm.model.wheel import FILE_PROPERTY
-from buildfarm.verify.archive import NotAWheel
-
-"""The property of an SBOM's component that holds the path of its file in the wheel."""
+from buildfarm.verify.archive import MOST_MEMBERS, NotAWheel
 
 _DEEPEST = 3  # components within components of an SBOM
+_MOST_LOOKED_AT = 200_000  # fields, all of them once for each name; 2,000 of 30 names are 60,000
+_LONGEST_PYTHON = 1000  # characters of Requires-Python, which is held against many versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +63,29 @@ class EntryPoint:
     value: str
 
 
+def parse_fields(raw: bytes) -> tuple[RawMetadata, dict[str, list[str]]]:
+    """The fields of core metadata that are known, and all others. The work is bounded by the length of the bytes.
+
+    Raises ``NotAWheel`` for what is written to be hard to read.
+    """
+    head = BytesHeaderParser().parsebytes(raw)
+    names = head.keys()
+    if len(names) * len(frozenset(names)) > _MOST_LOOKED_AT:  # packaging looks at all of them for each name
+        raise NotAWheel(f"its METADATA has {len(names):,} fields, more than anybody reads")
+    if head.get_content_maintype() in ("multipart", "message"):  # parts of parts, without end
+        raise NotAWheel("its METADATA says that it is a mail of several parts")
+    return parse_email(raw)
+
+
 def read_metadata(raw: bytes) -> CoreMetadata:
-    """Read METADATA; raises ``NotAWheel`` where it does not name one project and one version."""
-    fields, unread = parse_email(raw)
+    """Read METADATA; raises ``NotAWheel`` where it does not name one project and one version, as ``parse_fields``
+    does, and for a Requires-Python that is too long.
+    """
+    fields, unread = parse_fields(raw)
     if "name" not in fields or "version" not in fields:
         raise NotAWheel("its METADATA lacks Name or Version, or has it twice")
+    if len(fields.get("requires_python", "")) > _LONGEST_PYTHON:
+        raise NotAWheel(f"Requires-Python in its METADATA is longer than {_LONGEST_PYTHON:,} characters")
     return CoreMetadata(
         metadata_version=fields.get("metadata_version", ""),
         name=fields["name"],
@@ -81,7 +101,7 @@ def read_metadata(raw: bytes) -> CoreMetadata:
 
 def read_fields(raw: bytes) -> WheelFields:
     """Read WHEEL; raises ``NotAWheel`` for a Wheel-Version that installers refuse (PEP 427)."""
-    message = BytesParser().parsebytes(raw)
+    message = BytesHeaderParser().parsebytes(raw)
     version = str(message.get("Wheel-Version", ""))
     if version.partition(".")[0].strip() != "1":
         raise NotAWheel(f"its WHEEL says Wheel-Version {version!r}, and installers know 1.x")
@@ -93,11 +113,14 @@ def read_fields(raw: bytes) -> WheelFields:
 
 
 def read_record(raw: bytes) -> tuple[RecordRow, ...]:
-    """Read RECORD; raises ``NotAWheel`` for what is no table of three columns."""
+    """Read RECORD; raises ``NotAWheel`` for what is no table of three columns, or too long a one."""
+    table = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""))
     try:
-        rows = [row for row in csv.reader(raw.decode().splitlines()) if row]
+        rows = [row for row in islice(table, MOST_MEMBERS + 1) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise NotAWheel(f"its RECORD is no CSV in UTF-8: {error}") from error
+    if table.line_num > MOST_MEMBERS:
+        raise NotAWheel(f"its RECORD has more than {MOST_MEMBERS:,} rows")
     if any(len(row) != 3 for row in rows):
         raise NotAWheel("its RECORD has a row that is not path, hash and size")
     return tuple(RecordRow(path=path, digest=digest, size=size) for path, digest, size in rows)

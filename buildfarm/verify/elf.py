@@ -82,12 +82,17 @@ class Elf:
     modules: tuple[str, ...] = ()
 
 
-def read_elf(content: bytes) -> Elf | None:
+def is_elf(content: bytes | bytearray) -> bool:
+    """Whether bytes begin like an ELF file."""
+    return content[:4] == b"\x7fELF"
+
+
+def read_elf(content: bytes | bytearray) -> Elf | None:
     """Read an ELF file; None for bytes that do not begin like one.
 
     Raises ``NotAnElf`` for a truncated or contradictory file, and nothing else, whatever the bytes are.
     """
-    if content[:4] != b"\x7fELF":
+    if not is_elf(content):
         return None
     try:
         return _Reader(content).read()
@@ -98,7 +103,7 @@ def read_elf(content: bytes) -> Elf | None:
 class _Reader:
     """One pass over the bytes of one file."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | bytearray) -> None:
         self.content = content
         self.bits = {1: 32, 2: 64}.get(content[4], 0)
         self.byte_order = {1: "little", 2: "big"}.get(content[5], "")
@@ -140,7 +145,7 @@ class _Reader:
 
     def table(self, form: str, offset: int, size: int) -> Iterator[tuple[int, ...]]:
         layout = struct.Struct(self.end + form)
-        whole = self.content[offset : offset + size]
+        whole = memoryview(self.content)[offset : offset + size]
         return layout.iter_unpack(whole[: len(whole) - len(whole) % layout.size])
 
     def bound(self, count: int, what: str) -> None:
@@ -193,7 +198,7 @@ class _Reader:
         if address is None or size is None:
             return b""
         start = self.offset(address)
-        return self.content[start : start + size]
+        return bytes(memoryview(self.content)[start : start + size])
 
     def string(self, at: int) -> str:
         end = self.strings.find(b"\0", at, at + _LONGEST_NAME)

@@ -12,7 +12,7 @@ _PLACE = re.compile(
 )
 
 
-def read_places(content: bytes) -> tuple[str, ...]:
+def read_places(content: bytes | bytearray) -> tuple[str, ...]:
     """The paths below folders of libraries, of what belongs to them, and of CA certificates, that stand in it as whole
     texts: each once, sorted. One with ``%s`` in it, say, stands for many.
 

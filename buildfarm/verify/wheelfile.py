@@ -26,15 +26,15 @@ from buildfarm.verify.distinfo import (
     read_record,
     read_sbom,
 )
-from buildfarm.verify.elf import Elf
+from buildfarm.verify.elf import Elf, is_elf
 
 _LONGEST_NAME = 255
-_LONGEST_TEXT = 64 * MIB
 _LONGEST_LINE = 4096
+_LARGEST_ELF = GIB // 2  # the one sort of member that is held in memory whole, however large
 _LARGEST_SBOMS = 8 * MIB  # all together; parsing takes half a second for each of hostile ones
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _ENTRY_POINTS = "entry_points.txt"
-_READ = frozenset({"METADATA", "WHEEL", "RECORD", _ENTRY_POINTS})
+_LONGEST = {"METADATA": MIB, "WHEEL": MIB, "RECORD": 16 * MIB, _ENTRY_POINTS: MIB}  # bytes of what is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +108,8 @@ class Wheel:
 def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 * GIB) -> Wheel:
     """Read the wheel called ``name`` from seekable bytes.
 
-    ``root`` is the path whose traces are looked for ("": none). ``limit`` bounds the unpacked size in bytes; one member
-    at a time is held in memory. Raises ``NotAWheel``.
+    ``root`` is the path whose traces are looked for ("": none). ``limit`` bounds the unpacked size in bytes. Of what is
+    neither a text of the dist-info folder nor ELF, a piece at a time is in memory. Raises ``NotAWheel``.
     """
     if len(name.encode()) > _LONGEST_NAME:
         raise NotAWheel(f"its name is longer than {_LONGEST_NAME} bytes, and few systems have such files")
@@ -120,19 +120,25 @@ def read_wheel(name: str, content: IO[bytes], *, root: str = "", limit: int = 2 
     members, binaries, traces, texts, scripts = [], [], [], {}, {}
     listed: frozenset[str] = frozenset()
     room = _LARGEST_SBOMS
-    for path, mode, body in read_members(content, limit):
-        members.append(Member(path=path, size=len(body), sha256=hashlib.sha256(body).hexdigest(), mode=mode))
-        if binary := read_binary(path, body):
-            binaries.append(binary)
-        if root and root.encode() in body:
-            traces.append(path)
+    for path, mode, size, pieces in read_members(content, limit):
         folder, _, text = path.partition("/")
-        if folder.endswith(".dist-info") and text in _READ:
-            texts[path] = body
-        if folder.endswith(".dist-info") and text.startswith("sboms/") and (room := room - len(body)) >= 0:
-            listed |= read_sbom(body)
+        told = folder.endswith(".dist-info")
+        sbom = told and text.startswith("sboms/") and (room := room - size) >= 0
+        longest = _LONGEST.get(text, 0) if told else 0
+        if longest and size > longest:
+            raise NotAWheel(f"its {text} has {size:,} bytes, more than {longest:,}")
+        looked = _look(path, size, pieces, root.encode(), whole=sbom or bool(longest))
+        members.append(Member(path=path, size=looked.size, sha256=looked.sha256, mode=mode))
+        if binary := read_binary(path, looked.body):
+            binaries.append(binary)
+        if looked.trace:
+            traces.append(path)
+        if longest:
+            texts[path] = bytes(looked.body)
+        if sbom:
+            listed |= read_sbom(bytes(looked.body))
         if folder.endswith(".data") and text.startswith("scripts/"):
-            scripts[path] = body[:_LONGEST_LINE].partition(b"\n")[0]
+            scripts[path] = bytes(looked.body[:_LONGEST_LINE]).partition(b"\n")[0]
     dist_info = _dist_info(members)
     texts.setdefault(f"{dist_info}/{_ENTRY_POINTS}", b"")
     return Wheel(
@@ -170,6 +176,36 @@ def content_digest(wheel: Wheel) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What was seen of a member: its size, its digest, whether the root's path stands in it, and its first piece or
+    all of it.
+    """
+
+    size: int
+    sha256: str
+    trace: bool
+    body: bytearray
+
+
+def _look(path: str, size: int, pieces: Iterator[bytes], root: bytes, *, whole: bool) -> _Looked:
+    body, seen, digest, trace, tail = bytearray(), 0, hashlib.sha256(), False, b""
+    for piece in pieces:
+        first = not seen
+        seen += len(piece)
+        digest.update(piece)
+        if first and is_elf(piece):
+            if size > _LARGEST_ELF:
+                raise NotAWheel(f"its ELF file {path} has {size:,} bytes, more than {_LARGEST_ELF:,}")
+            whole = True
+        if first or whole:
+            body += piece
+        if root and not trace:
+            trace = root in tail + piece
+            tail = piece[-len(root) :]
+    return _Looked(size=seen, sha256=digest.hexdigest(), trace=trace, body=body)
+
+
 def _dist_info(members: list[Member]) -> str:
     folders = {folder for folder, slash, _ in (member.path.partition("/") for member in members) if slash}
     found = sorted(folder for folder in folders if folder.endswith(".dist-info"))
@@ -182,6 +218,4 @@ def _text(texts: Mapping[str, bytes], dist_info: str, name: str) -> bytes:
     body = texts.get(f"{dist_info}/{name}")
     if body is None:
         raise NotAWheel(f"it has no {dist_info}/{name}")
-    if len(body) > _LONGEST_TEXT:
-        raise NotAWheel(f"its {name} has {len(body):,} bytes, more than {_LONGEST_TEXT:,}")
     return body

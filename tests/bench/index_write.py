@@ -1,4 +1,4 @@
-"""How long it takes until an upload is visible, on an index of 20,000 projects, and with 300 heirs.
+"""How long it takes until an upload is visible, on an index of 20,000 projects, while that gets an heir, and with 300.
 
 ``python tests/bench/index_write.py [FOLDER]``: everything is written to the disk of the folder, with fsync. Prints
 milliseconds (the median of several) and the ratio of 300 heirs to one; exit code 1: more than 100 ms, or more than 5.
@@ -7,11 +7,14 @@ milliseconds (the median of several) and the ratio of 300 heirs to one; exit cod
 from __future__ import annotations
 
 import io
+import os
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +29,7 @@ from buildfarm.adapters.tree import FileTree
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.promote import promote
 from buildfarm.farm.receive import Incoming, receive
-from buildfarm.farm.render import PAGES, ROOTS, render, render_roots
+from buildfarm.farm.render import PAGES, ROOTS, render_roots, render_settings
 from buildfarm.model.events import FilePublished, IndexConfigured
 from buildfarm.model.index import Index
 from buildfarm.model.wheel import Artifact, Verdict
@@ -58,7 +61,7 @@ def coordinator(home: Path) -> tuple[Coordinator, Ledger]:
 def fill(farm: Coordinator, ledger: Ledger, index: str, home: Path) -> None:
     """The index with 20,000 projects of five files each, by events and publications; their pages are left out."""
     farm.events.append(index, IndexConfigured(index=Index(name=index, accepts=ANY)))
-    with ledger.database.begin() as tx:
+    with ledger.database.writing() as tx:
         for events, publications in _rows(index):
             tx.connection.execute(insert(t.index_events), events)
             tx.connection.execute(insert(t.publications), publications)
@@ -110,6 +113,19 @@ def measured(what: str, doing: Callable[[int], object]) -> float:
     return middle
 
 
+@contextmanager
+def elsewhere(home: Path, doing: Callable[[Coordinator], None]) -> Iterator[None]:
+    """Another process does it meanwhile, and is killed at the end."""
+    child = os.fork()
+    if not child:
+        doing(coordinator(home)[0])
+        os._exit(0)
+    time.sleep(1)
+    yield
+    os.kill(child, signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "it was done before the end"
+
+
 def main(folder: Path) -> int:
     """Measure all."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -119,7 +135,7 @@ def main(folder: Path) -> int:
         for index in ("quiet", "target"):
             farm.events.append(index, IndexConfigured(index=Index(name=index, accepts=ANY)))
         farm.events.append("heir", IndexConfigured(index=Index(name="heir", bases=("quiet",))))
-        render(farm)
+        render_settings(farm)
         slow = [
             measured("new version, 20,000 projects", lambda at: upload(farm, "base", f"demo{at}", "2.0")),
             measured("new project, 20,000 projects", lambda at: upload(farm, "base", f"fresh{at}", "1.0")),
@@ -134,9 +150,14 @@ def main(folder: Path) -> int:
             farm.events.append(
                 f"sandbox{number}", IndexConfigured(index=Index(name=f"sandbox{number}", bases=("quiet",)))
             )
-        render(farm)
+        render_settings(farm)
         many = measured(f"new version, {HEIRS} heirs", lambda at: upload(farm, "quiet", "demo", f"2.{at}"))
         print(f"{HEIRS} heirs cost {many / one:.1f} times one")
+        farm.events.append("late", IndexConfigured(index=Index(name="late", bases=("base",))))
+        with elsewhere(home, render_settings):
+            measured(
+                "new version, while an heir gets 20,000 projects", lambda at: upload(farm, "base", "demo9", f"3.{at}")
+            )
         ledger.database.close()
     return int(max(slow) > LONGEST or many / one > STEEPEST)
 

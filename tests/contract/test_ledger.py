@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -29,8 +30,17 @@ from buildfarm.adapters.sql.claims import SqlClaims
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.sql.migrations import MIGRATIONS
 from buildfarm.adapters.sql.plain import tagged
-from buildfarm.model.errors import FarmError, RecipeError
-from buildfarm.model.events import FileDeleted, FilePublished, FileYanked, IndexConfigured, IndexDeleted, Payload
+from buildfarm.model.errors import FarmError, RecipeError, Refused
+from buildfarm.model.events import (
+    DocsPublished,
+    FileDeleted,
+    FilePublished,
+    FileYanked,
+    IndexConfigured,
+    IndexDeleted,
+    NameGivenUp,
+    Payload,
+)
 from buildfarm.model.facts import KnownSource, KnownWheel
 from buildfarm.model.index import Index, IndexClass, pending_of
 from buildfarm.model.job import (
@@ -59,7 +69,7 @@ from buildfarm.model.outcome import (
     Wanting,
 )
 from buildfarm.model.recipe import AUTO_IMPORTS, Build, Limits, Override, Recipe, System, Track, UrlSource
-from buildfarm.model.records import Beat, JobRow, Publication, Resolution
+from buildfarm.model.records import Arrival, Beat, JobRow, Publication, Resolution
 from buildfarm.model.target import Target
 from buildfarm.model.token import Right, Token
 from buildfarm.model.wheel import Artifact, Finding, Severity, TestReport, Verdict, VerifiedWheel
@@ -90,7 +100,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def ledger(opened: Ledger) -> Ledger:
     """An empty ledger."""
-    with opened.database.begin() as tx:
+    with opened.database.writing() as tx:
         for table in reversed(t.metadata.sorted_tables):
             if table is not t.migrations:
                 tx.connection.execute(table.delete())
@@ -168,7 +178,7 @@ def only(ledger: Ledger) -> JobRow:
 
 
 def execute(ledger: Ledger, statement: Any) -> list[Any]:
-    with ledger.database.begin() as tx:
+    with ledger.database.writing() as tx:
         result = tx.connection.execute(statement)
         return list(result) if result.returns_rows else []
 
@@ -616,7 +626,7 @@ def test_a_job_moves_along_the_arrows_and_no_other() -> None:
     for before, after in product(STATES, STATES):
         execute(ledger, update(t.jobs).values(state=before))
         execute(ledger, t.transitions.delete())
-        with ledger.database.begin() as tx:
+        with ledger.database.writing() as tx:
             if (before, after) in ARROWS:
                 assert move(tx, 1, before, after, "somebody", "because")
                 assert not move(tx, 1, before, after, "somebody")
@@ -963,6 +973,68 @@ def test_projects_of_an_index_are_those_with_a_file(ledger: Ledger) -> None:
     ledger.events.append("main", published("x.whl", project="x"))
     assert ledger.events.projects("main") == {"x", "y"}
     assert [event.index for event in ledger.events.of_project("z")] == ["pr/1"]
+    ledger.events.append("main", FileDeleted(project="y", filename="y"))
+    assert ledger.events.names("main") == {"demo", "x", "y"}, "also of those that have none any more"
+    assert [ledger.events.append("main", NameGivenUp(project="y")) for _ in range(2)] == [True, True]
+
+
+def test_a_project_is_not_lost_when_its_file_goes_before_the_one_that_takes_its_place(ledger: Ledger) -> None:
+    name = "demo-1.0-py3-none-any.whl"
+    ledger.events.append("main", published())
+    ledger.events.append("main", FileDeleted(project="demo", filename=name))
+    ledger.events.append("main", published(artifact=artifact(name, "9"), replaces=artifact(name).sha256))
+    assert ledger.events.projects("main") == {"demo"}
+
+
+def test_who_deletes_some_bytes_does_not_delete_others_that_came_since(ledger: Ledger) -> None:
+    first, second = wanted(), wanted(content="9")
+    second = replace(second, arrival=Arrival(replaces=first.artifact.sha256))
+    gone = FileDeleted(project="demo", filename=first.artifact.name, sha256=first.artifact.sha256)
+    ledger.events.want(first)
+    ledger.events.publish(first, published())
+    ledger.events.want(second)
+    assert ledger.events.append("main", gone), "the others are wanted, and not there yet"
+    ledger.events.publish(second, published(artifact=second.artifact, replaces=first.artifact.sha256))
+    assert not ledger.events.append("main", gone)
+    assert [each.state for each in ledger.events.publications()] == ["withdrawn", "wanted"]
+    assert ledger.events.append("main", replace(gone, sha256=second.artifact.sha256))
+    assert ledger.events.projects("main") == set()
+
+
+@pytest.mark.parametrize("spelt", ["Demo-1.0-py3-none-any.whl", "demo-1.0.0-py3-none-any.whl"])
+def test_of_two_spellings_that_come_at_once_one_is_a_conflict(ledger: Ledger, spelt: str) -> None:
+    first, second = wanted(), wanted(spelt)
+    assert ledger.events.want(first)
+    assert ledger.events.want(second)
+    assert ledger.events.publish(first, published()) == ""
+    trouble = ledger.events.publish(second, published(spelt))
+    assert trouble.startswith(f"it is there already, spelt {first.artifact.name}: ")
+    assert ledger.events.publish(second, published(spelt)) == "", "it is wanted no more"
+    assert [(each.state, each.note) for each in ledger.events.publications()] == [
+        ("wanted", "n"),
+        ("conflict", trouble),
+    ]
+    ledger.events.append("main", FileDeleted(project="demo", filename=first.artifact.name))
+    ledger.events.want(wanted(spelt, "again"))
+    assert ledger.events.publish(wanted(spelt, "again"), published(spelt)) == ""
+    assert len(ledger.events.events("main", "demo")) == 3
+
+
+@pytest.mark.parametrize("expires", [None, -1.0])
+def test_what_came_with_a_token_that_has_ended_is_refused(ledger: Ledger, expires: float | None) -> None:
+    mine = ledger.tokens.keep(Token(index="main", right=Right.UPLOAD, expires=expires), "a" * 64)
+    docs = DocsPublished(project="demo", version="1.0", artifact=artifact("docs"))
+    if expires is None:
+        assert ledger.events.want(replace(wanted("x.whl"), arrival=Arrival(token=mine.id)))
+        assert ledger.events.append("main", docs, token=mine.id)
+        ledger.tokens.revoke(mine.id)
+    before = ledger.events.since(0), ledger.events.publications()
+    with pytest.raises(Refused, match=f"token {mine.id} was revoked or has expired") as caught:
+        ledger.events.want(replace(wanted(), arrival=Arrival(token=mine.id)))
+    assert caught.value.status == 403
+    with pytest.raises(Refused):
+        ledger.events.append("main", replace(docs, version="2.0"), token=mine.id)
+    assert (ledger.events.since(0), ledger.events.publications()) == before
 
 
 def test_what_is_on_disk_has_a_position(ledger: Ledger) -> None:
@@ -992,15 +1064,53 @@ def test_one_renderer_at_a_time(ledger: Ledger) -> None:
     entered = threading.Event()
 
     def enter() -> None:
-        with ledger.rendering.lock():
+        with ledger.rendering.lock("pages"):
             entered.set()
 
     thread = threading.Thread(target=enter)
-    with ledger.rendering.lock():
+    with ledger.rendering.lock("pages"):
         thread.start()
         assert not entered.wait(0.05)
     assert entered.wait(5)
     thread.join()
+
+
+def test_several_share_a_lock_that_another_has_alone(tmp_path: Path) -> None:
+    ledger = Ledger(folder=tmp_path)
+    entered = threading.Event()
+
+    def enter() -> None:
+        with ledger.rendering.lock("files"):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    with ledger.rendering.lock("files", shared=True):
+        thread.start()
+        assert not entered.wait(0.05)
+        with ledger.rendering.lock("files", shared=True):
+            assert not entered.wait(0.05)
+    assert entered.wait(5)
+    thread.join()
+    ledger.database.close()
+
+
+def test_who_waits_for_the_lock_is_before_who_takes_it_again(tmp_path: Path) -> None:
+    ledger = Ledger(folder=tmp_path)
+    entered: list[str] = []
+
+    def enter(who: str) -> None:
+        with ledger.rendering.lock("pages"):
+            entered.append(who)
+
+    for _ in range(3):
+        thread = threading.Thread(target=enter, args=("another",))
+        with ledger.rendering.lock("pages"):
+            thread.start()
+            time.sleep(0.05)
+        enter("again")
+        thread.join()
+    assert entered == ["another", "again"] * 3
+    ledger.database.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- crashes

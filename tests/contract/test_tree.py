@@ -77,6 +77,9 @@ def test_a_hundred_paths_of_one_content_are_one_file(tmp_path: Path) -> None:
     tree.spread([(b"new", paths)])
     assert {tree.read(path) for path in paths} == {b"new"}
     assert {(tmp_path / path).stat().st_nlink for path in paths} == {100}
+    (tmp_path / "other").write_bytes(b"old")
+    tree.spread([(b"new", ["other", paths[0], "yet another"])])
+    assert {(tmp_path / path).stat().st_nlink for path in (*paths, "other", "yet another")} == {102}
     assert not list((tmp_path / ".tmp").iterdir())
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from packaging.utils import canonicalize_name
 
-from buildfarm.farm.render import render, render_roots
+from buildfarm.farm.render import catch_up
 from buildfarm.model.events import FilePublished
 from buildfarm.verify.wheelfile import read_wheel
 from tests.conftest import cannot
@@ -86,8 +86,7 @@ def publish(
         requires_python=metadata.requires_python,
     )
     farm.events.append(index, published)
-    render(farm)
-    render_roots(farm)
+    catch_up(farm)
     return published
 
 
@@ -160,7 +159,7 @@ def behind_nginx(folder: Path, app: str, tree: Path, public: str = "main") -> It
         (SHIPPED / "buildfarm.conf").read_text(),
         {
             "server 127.0.0.1:8420;": f"server {app.removeprefix('http://')};",
-            '"~^/main/"': f'"~^/({public})/"',
+            r'"~^/main(/\+pending)?': rf'"~^/({public})(/\+pending)?',
             "listen 80;": f"listen 127.0.0.1:{free_port()};",
             "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
             "/etc/ssl/private/buildfarm.pem": str(cert),

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.e2e
 JSON = "application/vnd.pypi.simple.v1+json"
 PIP = f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 DAYS = 30 * 86400.0
+PRIVATE = ("customer/release", "main/other")
 
 LACKS = {
     # What a server cannot do, and whoever uses it must know. docs/serving.md has the same table.
@@ -44,14 +45,15 @@ def lacks(front: Front, what: str) -> bool:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Indexes main, company/dev that inherits from it, and the private customer/release, with a few wheels."""
+    """Indexes main, company/dev that inherits from it, and two private ones, with a few wheels."""
     with serving(tmp_path_factory.mktemp("conformance") / "home") as served:
         served.make_index("main")
         served.make_index("company/dev", bases=("main",))
-        served.make_index("customer/release", private=True)
+        for name in PRIVATE:
+            served.make_index(name, private=True)
+            publish(served, name, "secret", "1.0")
         for number in range(20):
             publish(served, "main", "many_files", f"1.{number}", "Requires-Python: >=3.8")
-        publish(served, "customer/release", "secret", "1.0")
         yield served
 
 
@@ -124,6 +126,15 @@ def test_the_twin_is_sent_compressed(home: Served, front: Front) -> None:
             assert answer.headers["content-encoding"] == "gzip"
             assert answer.content == (home.tree / f"main/simple/many-files/{name}.gz").read_bytes()
             assert gzip.decompress(answer.content) == (home.tree / f"main/simple/many-files/{name}").read_bytes()
+
+
+def test_the_serial_is_a_file_of_the_tree(home: Served, front: Front) -> None:
+    answer = front.get("/+serial")
+    last = home.server.ledger.replication.standing().serial
+    assert (answer.status_code, answer.content) == (200, b"%d\n" % last)
+    assert (answer.headers.get("cache-control") == "max-age=0, must-revalidate") != lacks(front, "fresh")
+    assert (answer.headers["content-type"] == "text/plain; charset=utf-8") != lacks(front, "types")
+    assert front.get("/+serial", "HEAD").headers["content-length"] == str(len(answer.content))
 
 
 def test_head_is_get_without_the_body(home: Served, front: Front) -> None:
@@ -201,14 +212,15 @@ def test_what_is_not_there_is_404_and_nothing_else_is_there(front: Front, path: 
 
 
 @NEGOTIATING
-def test_only_whoever_may_read_a_private_index_does(home: Served, front: Front) -> None:
-    page = "/customer/release/simple/secret/"
-    wheel = next(iter(home.tree.glob("customer/release/+f/*/*.whl"))).relative_to(home.tree)
-    mine, other = home.make_token("customer/release", "read"), home.make_token("main", "read")
+@pytest.mark.parametrize("index", PRIVATE)
+def test_only_whoever_may_read_a_private_index_does(home: Served, front: Front, index: str) -> None:
+    page = f"/{index}/simple/secret/"
+    wheel = next(iter(home.tree.glob(f"{index}/+f/*/*.whl"))).relative_to(home.tree)
+    mine, other = home.make_token(index, "read"), home.make_token("main", "read")
     everything = home.make_token("*", "read")
     for path in (page, f"/{wheel}", f"/main/../{wheel}", f"/main/simple/../../{wheel}", f"//{wheel}"):
         answer = front.get(path, Accept=PIP)
-        assert answer.status_code in ((401,) if not path.startswith(("/main", "//")) else (301, 401, 404)), path
+        assert answer.status_code in ((401,) if path in (page, f"/{wheel}") else (301, 401, 404)), path
         assert b"Metadata-Version" not in answer.content
     for path in (page, f"/{wheel}", f"/{wheel}.metadata"):
         assert front.get(path, Accept=PIP).headers["www-authenticate"].startswith("Basic ")

@@ -189,7 +189,7 @@ def test_names_of_ours_are_refused_and_say_whose_they_are(site: Farm, tmp_path: 
     done = site.run(*("admit", "company-tool==1.0", "demo==1.0", "--index", "company/third", "--from", source, "--yes"))
     assert done.code == 1
     assert "company/base reserves 'company-*'" in done.err
-    assert "demo==1.0: company/base has demo of its own" in done.err
+    assert "demo==1.0: the name is company/base's own" in done.err
     assert files(site, "company/third") == {}
 
 

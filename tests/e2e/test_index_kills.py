@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.farm.checkup import check
+from buildfarm.farm.documents import put
 from buildfarm.farm.indexes import change, force_delete_index
 from buildfarm.farm.promote import promote
 from buildfarm.farm.receive import Incoming, receive
@@ -150,6 +152,19 @@ def an_index_that_goes(site: Home) -> None:
     tick(site.coordinator)
 
 
+def documentation(site: Home, text: str = "first") -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.html"), text)
+    content.seek(0)
+    put(site.coordinator, "sandbox", "demo", "1.0", content)
+    assert site.disk.read("sandbox/+doc/demo/1.0/index.html") == text.encode()
+
+
+def other_documentation(site: Home) -> None:
+    documentation(site, "second")
+
+
 def nothing(_: Home) -> None:
     pass
 
@@ -163,6 +178,7 @@ ACTIONS = (
     (nothing, a_deletion),
     (nothing, other_bases),
     (nothing, an_index_that_goes),
+    (documentation, other_documentation),
 )
 
 
@@ -223,14 +239,14 @@ def test_whoever_kills_it_the_same_again_finishes_it(
     prepare(fresh)
     with opened(fresh) as site:
         first(site)
-    shutil.copytree(fresh, whole)
+    shutil.copytree(fresh, whole, symlinks=True)
     before = pages(fresh)
     with opened(whole) as site:
         action(site)
     wanted = ended(whole)
     for number in range(500):
         home = tmp_path / str(number)
-        shutil.copytree(fresh, home)
+        shutil.copytree(fresh, home, symlinks=True)
         if not killed(home, action, number):
             assert number > 10
             return

@@ -74,6 +74,14 @@ def test_an_index_is_made_shown_and_changed(ground: Ground) -> None:
     ground.run("index", "set", "sandbox", "--no-bases", "--no-private")
     shown = ground.shown("sandbox")
     assert (shown["bases"], shown["private"], shown["accepts"]) == ([], False, ["passed", "not run"])
+    assert shown["open"] == []
+    ground.run("index", "set", "company/base", "--private")
+    opened = "sandbox is not private and inherits from company/base, so everybody may read the files of company/base"
+    done = ground.run("index", "set", "sandbox", "--base", "company/base")
+    assert f"warning: {opened}: `buildfarm index set sandbox --private`" in done.err
+    assert f"open: {opened}" in ground.run("index", "show", "sandbox").out
+    ground.run("index", "set", "sandbox", "--no-bases")
+    ground.run("index", "set", "company/base", "--no-private")
     names = [each["name"] for each in ground.run("index", "list", "--json").json["indexes"]]
     assert names == ["company/base", "company/dev", "company/qa", "sandbox"]
     assert "company/dev" in ground.run("index", "list").out

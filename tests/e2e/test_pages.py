@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -336,6 +337,32 @@ def test_what_may_not_be_read_is_nowhere(site: Served) -> None:
         assert site.get(path, secret).status_code == 200
 
 
+def test_an_index_that_may_not_be_read_is_not_named(site: Served) -> None:
+    site.make_index("vault", private=True)
+    site.make_index("shop", bases=("vault",))
+    publish(site, "vault", "ghost", "1.0", "py3-none-any", "A ghost", ())
+    promoted = FilePublished(
+        project="ghost",
+        version="2.0",
+        artifact=Artifact(name="ghost-2.0-py3-none-any.whl", size=1, sha256="0" * 64),
+        metadata_sha256="",
+        uploaded="2026-01-02T03:04:05Z",
+        origin=Origin.PROMOTED,
+        source="vault",
+    )
+    site.server.ledger.events.append("shop", promoted, "ci")
+
+    def text(path: str, secret: str = "") -> str:
+        return re.sub(r"<[^>]*>", "", site.get(path, secret).text)  # links to files have the path of their index
+
+    secret = site.make_token("vault", "read")
+    paths = ("", "shop/", "shop/ghost", "shop/ghost?version=1.0", "search?q=ghost", "changes", "changes.atom")
+    assert [path for path in paths if "vault" in text(f"/+ui/{path}")] == []
+    told = [path for path in paths if "vault" in text(f"/+ui/{path}", secret)]
+    assert told == [path for path in paths if path != "search?q=ghost"]
+    assert "promoted from vault" in text("/+ui/shop/ghost", secret)
+
+
 def test_twenty_thousand_projects_are_listed_and_searched_in_no_time(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -370,7 +397,7 @@ def crowd(home: Path, count: int) -> None:
         )
         kept = {"index_name": "base", "project": name, "kind": "FilePublished", "file": artifact.name, "who": "ci"}
         rows.append({**kept, "payload": tagged(came), "at": 1.0})
-    with ledger.database.begin() as tx:
+    with ledger.database.writing() as tx:
         tx.connection.execute(insert(index_events), rows)
     for what in (PAGES_OF, ROOTS):
         ledger.rendering.advance(what, len(rows) + 2)

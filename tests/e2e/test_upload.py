@@ -12,17 +12,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
+from zipfile import ZipFile
 
+import httpx
 import pytest
 import uv
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buildfarm.app.server import upload
+from buildfarm.model.index import IndexClass
 from buildfarm.model.wheel import Verdict
 from tests.conftest import cannot
 from tests.e2e.conftest import Farm
@@ -39,12 +44,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("upload") / "home", BUILDFARM_UPLOAD_LIMIT="64KiB") as served:
         served.make_index("main", accepts=tuple(Verdict))
         served.make_index("other", accepts=tuple(Verdict))
+        served.make_index("third", kind=IndexClass.MIRROR)
         yield served
 
 
 @pytest.fixture
 def secret(home: Served) -> str:
     return home.make_token("main")
+
+
+@pytest.fixture(scope="module")
+def all_rights(home: Served) -> str:
+    return home.make_token("*")
+
+
+def pages(files: Mapping[str, str]) -> bytes:
+    """A zip of documentation."""
+    content = BytesIO()
+    with ZipFile(content, "w") as packed:
+        for path, text in files.items():
+            packed.writestr(path, text)
+    return content.getvalue()
 
 
 def run(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -187,6 +207,33 @@ def test_more_than_the_limit_is_refused_with_and_without_a_length(home: Served, 
     connection.close()
 
 
+@pytest.mark.parametrize("action", ["file_upload", "doc_upload"])
+def test_a_token_that_is_revoked_while_its_upload_runs_publishes_nothing(home: Served, action: str) -> None:
+    ledger, project = home.server.ledger, f"slow-{action.partition('_')[0]}"
+    secret, content = home.make_token("main"), BytesIO()
+    with ZipFile(content, "w") as archive:
+        archive.writestr("index.html", "docs")
+    name, wheel = make_wheel(project.replace("-", "_"), "1.0")
+    file = (name, wheel) if action == "file_upload" else ("docs.zip", content.getvalue())
+    form = {":action": action, "name": project, "version": "1.0", "filetype": "bdist_wheel"}
+    request = httpx.Request("POST", f"{home.url}/main/", data=form, files={"content": file})
+    body, before = request.read(), ledger.replication.standing().serial
+    connection = http.client.HTTPConnection("127.0.0.1", home.server.port, timeout=30)
+    connection.putrequest("POST", "/main/")
+    connection.putheader("Authorization", f"Bearer {secret}")
+    for header in ("content-length", "content-type"):
+        connection.putheader(header, request.headers[header])
+    connection.endheaders(body[:-100])
+    time.sleep(0.2)
+    tokens, _ = ledger.tokens.all()
+    assert ledger.tokens.revoke(tokens[-1].id)
+    connection.send(body[-100:])
+    response = connection.getresponse()
+    assert (response.status, response.reason.partition(" was ")[0]) == (403, f"token {tokens[-1].id}")
+    assert ledger.replication.standing().serial == before
+    connection.close()
+
+
 def begin(home: Served, secret: str, rest: bytes, length: int) -> socket.socket:
     """Send an upload up to some point."""
     raw = socket.create_connection(("127.0.0.1", home.server.port), timeout=30)
@@ -277,17 +324,70 @@ def test_a_full_disk_is_told_and_the_index_goes_on(small_disk: Path) -> None:
         assert full.versions("main", "disk") == ["1.0", "2.0"]
 
 
-@given(
-    name=st.text(st.characters(codec="utf-8"), max_size=40)
-    | st.from_regex(r"[a-z_.!+%/-]{0,9}-[0-9a-z.!+-]{0,9}(-py3-none-any\.whl|\.tar\.gz|\.zip)", fullmatch=True),
-    project=st.text(st.characters(codec="utf-8"), max_size=20),
-    content=st.binary(max_size=40) | st.just(make_wheel("odd", "1.0")[1]),
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+LONG = st.sampled_from(["x" * 300, "9" * 300, "9" * 900, "1.0+" + "a" * 250, "x" * 5000, "9" * 5000])
+FILENAMES = st.builds(
+    "-".join,
+    st.tuples(
+        TEXT | LONG | st.just("odd"),
+        TEXT | LONG | st.just("1.0"),
+        st.sampled_from(["py3-none-any.whl", "1-py3-none-any.whl", "1.tar.gz", "any.zip"]),
+    ),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_name_is_too_odd(home: Served, secret: str, name: str, project: str, content: bytes) -> None:
-    answer = home.upload("main", name if name.count("-") else f"{name}-1", content, secret, name=project)
-    assert answer.status_code in (200, 400, 403)
+CONTENTS = st.binary(max_size=40) | st.sampled_from([make_wheel("odd", "1.0")[1], pages({"index.html": "odd"})])
+
+
+@given(
+    index=st.sampled_from(["main", "main", "main/+pending", "third", "third/+pending", "nowhere", "%00", "x" * 300]),
+    filename=TEXT | LONG | FILENAMES,
+    content=CONTENTS,
+    fields=st.fixed_dictionaries(
+        {":action": st.sampled_from(["file_upload", "doc_upload"]) | TEXT},
+        optional={
+            "name": TEXT | LONG | st.just("odd"),
+            "version": TEXT | LONG | st.just("1.0"),
+            "filetype": st.sampled_from(["bdist_wheel", "sdist"]) | TEXT,
+            "protocol_version": TEXT | LONG,
+            "sha256_digest": TEXT | LONG,
+            "attestations": TEXT | LONG,
+        },
+    )
+    | st.dictionaries(TEXT, TEXT | LONG, max_size=4),
+)
+@example(index="main", filename="", content=b"", fields={":action": "doc_upload", "name": "x" * 300, "version": "1"})
+@example(index="third", filename="", content=b"", fields={":action": "doc_upload", "name": "x", "version": "1"})
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_form_is_too_odd(
+    home: Served, all_rights: str, index: str, filename: str, content: bytes, fields: dict[str, str]
+) -> None:
+    answer = httpx.post(
+        f"{home.url}/{index}/",
+        data=fields,
+        files={"content": (filename, content)},
+        auth=("__token__", all_rights),
+        timeout=60,
+        trust_env=False,
+    )
+    assert answer.status_code in (200, 400, 403, 404, 405)
     assert answer.status_code != 200 or content.startswith(b"PK")
+    assert answer.status_code == 200 or answer.text.strip()
+
+
+@given(
+    parts=st.lists(
+        st.sampled_from(["", "main", "third", "nowhere", "+pending", "simple", "+f", "+doc", "latest", "0" * 64, "odd"])
+        | LONG
+        | TEXT,
+        max_size=6,
+    ),
+    first=st.sampled_from(["/", "//", "/main/simple/", "/main/+doc/odd/", "/+ui/", "/+ui/main/", "/+ui/search?q="]),
+)
+@example(parts=["x" * 300, ""], first="/main/simple/")
+@example(parts=["9" * 5000, ""], first="/main/+doc/odd/")
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_address_is_too_odd(home: Served, first: str, parts: list[str]) -> None:
+    answer = home.get(first + "/".join(quote(each, safe="+") for each in parts))
+    assert answer.status_code in (200, 301, 302, 307, 308, 400, 401, 404, 422)
 
 
 def test_a_server_that_is_killed_during_an_upload_leaves_nothing_to_see(farm_of_uploads: Farm) -> None:

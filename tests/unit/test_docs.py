@@ -18,6 +18,7 @@ import pytest
 from buildfarm import ports
 from buildfarm.adapters.sql.arrows import ARROWS
 from buildfarm.app.cli import cli
+from buildfarm.app.server.documents import POLICY
 from buildfarm.recipe.parse import parse_recipe
 from buildfarm.recipe.table import json_schema
 from buildfarm.verify.rules import RULES
@@ -209,6 +210,11 @@ def test_every_command_exists() -> None:
         options = {option for each in (*cli.params, *command.params) for option in each.opts}
         written = {word.strip("[]") for word in names if word.strip("[").startswith("-")}
         assert written <= options, (page, words)
+
+
+def test_the_policy_of_documentation_is_written_as_it_is_sent() -> None:
+    (policy,) = re.findall(r"Content-Security-Policy: (.*)", (ROOT / "docs" / "serving.md").read_text(encoding="utf-8"))
+    assert policy == "; ".join((*POLICY, "form-action https://packages.example/"))
 
 
 def test_every_command_is_in_the_readme() -> None:

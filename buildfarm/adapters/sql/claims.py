@@ -61,13 +61,13 @@ class SqlClaims:
             query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
                 t.request_jobs.c.request == request
             )
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             row = tx.connection.execute(query).one_or_none()
             return self._lease(tx, row, worker) if row else None
 
     def heartbeat(self, lease: Lease, step: str = "") -> Beat:
         """See ``ports.Claims``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             row = _held(tx, lease)
             if row is None:
                 return Beat.FENCED
@@ -80,7 +80,7 @@ class SqlClaims:
 
     def finish(self, lease: Lease, outcome: Outcome) -> bool:
         """See ``ports.Claims``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             row = _held(tx, lease)
             if row is None:
                 return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 import time
@@ -10,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from buildfarm.adapters.sql import migrations
@@ -40,7 +42,10 @@ class Transaction:
 
 
 class Database:
-    """Transactions that write at once or not at all. Time is the database's own clock, in seconds since 1970."""
+    """Transactions: those that only read wait for nobody, and nobody for them. Time is the database's own clock, in
+    seconds since 1970. Whatever is asked raises ``FarmError`` where the database cannot be used: its disk is in
+    trouble, or another writer does not end.
+    """
 
     def __init__(self, url: str, crash: Callable[[str], None] = never_crash) -> None:
         """Connect and migrate; raises ``FarmError`` when the database cannot be used."""
@@ -48,22 +53,29 @@ class Database:
         # One connection in memory is one database: whoever uses it has it alone.
         self._alone = threading.RLock() if url == MEMORY else nullcontext()
         try:
-            shown = str(make_url(url))  # without its password
+            self._shown = str(make_url(url))  # without its password
             self._engine = _sqlite(url) if url.startswith("sqlite") else create_engine(url)
         except (ArgumentError, ImportError) as error:
             raise FarmError(f"the ledger's URL cannot be used: {error}; it is like sqlite:///PATH") from error
-        try:
-            with self._engine.begin() as connection:
-                migrations.migrate(connection, _now(connection))
-        except DBAPIError as error:
-            raise FarmError(f"the ledger {shown} cannot be opened: {error.orig}") from error
+        with self.reading() as tx:
+            number = migrations.number_of(tx.connection)
+        if number != migrations.NEWEST:
+            with self.writing() as tx:
+                migrations.migrate(tx.connection, tx.now)
 
     @contextmanager
-    def begin(self) -> Iterator[Transaction]:
-        """A transaction; its points are passed just before and just after the commit."""
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction that sees what was so when it first looked, and cannot write."""
+        with self._begun(reads=True) as transaction:
+            yield transaction
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction that is the only one to write, at once or not at all; its points are passed just before and
+        just after the commit.
+        """
         with self._alone:
-            with self._engine.begin() as connection:
-                transaction = Transaction(connection, _now(connection))
+            with self._begun(reads=False) as transaction:
                 yield transaction
                 for point in transaction.points:
                     self._crash(f"{point}:before")
@@ -73,6 +85,21 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _begun(self, *, reads: bool) -> Iterator[Transaction]:
+        try:
+            with (
+                self._alone,
+                self._engine.connect() as connection,
+                connection.execution_options(reads=reads, postgresql_readonly=reads).begin(),
+            ):
+                yield Transaction(connection, _now(connection))
+        except DatabaseError as error:
+            if type(error) not in (DatabaseError, OperationalError):  # the others are faults of ours
+                raise
+            advice, cause = _explained(error)
+            raise FarmError(f"the ledger {self._shown} cannot be used: {error.orig}; {advice}") from cause
 
 
 def _sqlite(url: str) -> Engine:
@@ -93,7 +120,9 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={reads:d}")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -110,6 +139,17 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _explained(error: DatabaseError) -> tuple[str, BaseException]:
+    """What an operator is to do, and the cause: of a full disk, the system's own error, as everywhere else."""
+    match getattr(error.orig, "sqlite_errorcode", 0) & 0xFF:  # without what extended codes add
+        case sqlite3.SQLITE_FULL:
+            return "make room on that disk", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        case sqlite3.SQLITE_BUSY:
+            return "something else has been writing to it all the time: end that, and do this again", error
+        case _:
+            return "look at its file and its disk", error
 
 
 def _now(connection: Connection) -> float:

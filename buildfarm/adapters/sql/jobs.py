@@ -33,7 +33,7 @@ class SqlJobs:
     def insert(self, request: BuildRequest, jobs: Iterable[Job]) -> int:
         """See ``ports.Jobs``."""
         made = 0
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             for job in jobs:
                 known = tx.connection.execute(
                     select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.key == job.key, t.jobs.c.trust == TRUSTED)
@@ -56,23 +56,23 @@ class SqlJobs:
             )
         if states:
             query = query.where(t.jobs.c.state.in_(states))
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             return tuple(_row(row) for row in tx.connection.execute(query))
 
     def row(self, key: str) -> JobRow | None:
         """See ``ports.Jobs``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             found = tx.connection.execute(_ROWS.where(t.jobs.c.key == key, t.jobs.c.trust == TRUSTED)).one_or_none()
         return _row(found) if found else None
 
     def inputs(self, key: str) -> tuple[Input, ...]:
         """See ``ports.Jobs``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             return read_inputs(tx, _number(tx, key))
 
     def prepared(self, key: str, inputs: Iterable[Input], granted: Iterable[str]) -> bool:
         """See ``ports.Jobs``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             number = _number(tx, key)
             if not move(tx, number, "pending", "queued", "coordinator", granted=list(granted)):
                 return False
@@ -93,13 +93,13 @@ class SqlJobs:
     def unprepared(self, key: str, reason: Reason) -> bool:
         """See ``ports.Jobs``."""
         failed = plain.tagged(Failed(step=Step.PREPARE, reason=reason))
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             return move(tx, _number(tx, key), "pending", "failed", "coordinator", reason.message, outcome=failed)
 
     def cancel(self, key: str, who: str) -> bool:
         """See ``ports.Jobs``."""
         cancelled = plain.tagged(Cancelled())
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             number = _number(tx, key)
             if any(move(tx, number, before, "cancelled", who, outcome=cancelled) for before in ("pending", "queued")):
                 return True
@@ -110,7 +110,7 @@ class SqlJobs:
 
     def reap(self, live: frozenset[str]) -> int:
         """See ``ports.Jobs``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             lapsed = tx.connection.execute(
                 select(t.jobs, t.attempts.c.worker, t.attempts.c.id.label("attempt"))
                 .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))

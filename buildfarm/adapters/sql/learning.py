@@ -26,7 +26,7 @@ class SqlLocks:
     def pin(self, name: str, version: str, source: KnownSource) -> KnownSource:
         """See ``ports.Locks``."""
         artifact = source.pin.artifact
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             first = tx.connection.execute(
                 select(t.pins).where(t.pins.c.project == name, t.pins.c.version == version)
             ).one_or_none()
@@ -52,13 +52,13 @@ class SqlLocks:
 
     def pinned(self, names: Iterable[str]) -> Mapping[tuple[str, str], KnownSource]:
         """See ``ports.Locks``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             rows = tx.connection.execute(select(t.pins).where(t.pins.c.project.in_(list(names))))
             return {(row.project, row.version): from_plain(KnownSource, row.source) for row in rows}
 
     def keep(self, key: str, lock: Lock) -> Lock:
         """See ``ports.Locks``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             first = tx.connection.execute(select(t.locks.c.text).where(t.locks.c.key == key)).scalar()
             if first is None:
                 tx.connection.execute(insert(t.locks).values(key=key, text=to_plain(lock)))
@@ -68,7 +68,7 @@ class SqlLocks:
 
     def kept(self, key: str) -> Lock | None:
         """See ``ports.Locks``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             first = tx.connection.execute(select(t.locks.c.text).where(t.locks.c.key == key)).scalar()
         return None if first is None else from_plain(Lock, first)
 
@@ -81,7 +81,7 @@ class SqlLearning:
 
     def wheels(self, keys: Iterable[str]) -> Mapping[str, KnownWheel]:
         """See ``ports.Learning``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             query = select(t.jobs.c.key, t.jobs.c.outcome).where(t.jobs.c.state == "succeeded")
             built = {
                 row.key: plain.outcome(row.outcome)
@@ -96,7 +96,7 @@ class SqlLearning:
 
     def reports(self, keys: Iterable[str]) -> Mapping[str, TestReport]:
         """See ``ports.Learning``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             return {
                 row.test_key: from_plain(TestReport, row.report)
                 for some in _batches(keys)
@@ -105,7 +105,7 @@ class SqlLearning:
 
     def failed(self, request: int) -> frozenset[str]:
         """See ``ports.Learning``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             rows = tx.connection.execute(
                 select(t.jobs.c.key)
                 .join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id)
@@ -115,7 +115,7 @@ class SqlLearning:
 
     def last(self, names: Iterable[str]) -> Mapping[str, KnownWheel]:
         """See ``ports.Learning``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             rows = tx.connection.execute(select(t.learnt).where(t.learnt.c.project.in_(list(names))))
             return {row.project: from_plain(KnownWheel, row.wheel) for row in rows}
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from buildfarm.adapters.sql.claims import SqlClaims
 from buildfarm.adapters.sql.database import MEMORY, Database, never_crash
-from buildfarm.adapters.sql.events import SqlEvents, SqlRendering
+from buildfarm.adapters.sql.events import SqlEvents
 from buildfarm.adapters.sql.jobs import SqlJobs
 from buildfarm.adapters.sql.learning import SqlLearning, SqlLocks
+from buildfarm.adapters.sql.rendering import SqlRendering
 from buildfarm.adapters.sql.replication import SqlReplication
 from buildfarm.adapters.sql.requests import SqlRequests
 from buildfarm.adapters.sql.tokens import SqlTokens

@@ -13,6 +13,7 @@ from buildfarm.model.events import (
     FileYanked,
     IndexConfigured,
     IndexDeleted,
+    NameGivenUp,
     Payload,
     ProjectMarked,
 )
@@ -24,7 +25,7 @@ _TYPES: dict[str, type] = {
     each.__name__: each
     for each in (
         *(Built, Tested, Failed, Wanting, HandedBack, Lost, Cancelled),
-        *(FilePublished, FileYanked, FileDeleted, ProjectMarked, IndexConfigured, IndexDeleted),
+        *(FilePublished, FileYanked, FileDeleted, ProjectMarked, NameGivenUp, IndexConfigured, IndexDeleted),
         *(DocsPublished, DocsDeleted),
         *(KnownSource, Reason, BuildJob, TestJob),
     )

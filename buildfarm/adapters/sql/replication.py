@@ -24,17 +24,17 @@ class SqlReplication:
 
     def standing(self) -> Standing:
         """See ``ports.Replication``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             return standing(tx)
 
     def after(self, serial: int, most: int) -> tuple[IndexEvent, ...]:
         """See ``ports.Replication``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             return read_events(tx, select(t.index_events).where(t.index_events.c.serial > serial).limit(most))
 
     def follow(self, primary: str, epoch: int) -> None:
         """See ``ports.Replication``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             known = standing(tx)
             if epoch < known.epoch:
                 raise FarmError(
@@ -47,7 +47,7 @@ class SqlReplication:
 
     def take(self, events: Iterable[IndexEvent]) -> None:
         """See ``ports.Replication``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             tx.in_turn("index_events")
             known = standing(tx)
             told = tuple(events)
@@ -75,7 +75,7 @@ class SqlReplication:
 
     def promote(self) -> Standing:
         """See ``ports.Replication``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             known = standing(tx)
             if known.primary:
                 _write(tx, known.epoch + 1, "")

@@ -26,7 +26,7 @@ class SqlRequests:
 
     def submit(self, request: BuildRequest) -> BuildRequest:
         """See ``ports.Requests``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             found = tx.connection.execute(
                 select(t.requests.c.id).where(t.requests.c.state == "open", t.requests.c.digest == request.digest)
             ).scalar()
@@ -50,7 +50,7 @@ class SqlRequests:
 
     def open_requests(self) -> tuple[BuildRequest, ...]:
         """See ``ports.Requests``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             rows = tx.connection.execute(
                 select(t.requests).where(t.requests.c.state == "open").order_by(t.requests.c.id)
             )
@@ -64,7 +64,7 @@ class SqlRequests:
             else {version: plain.tagged(source) for version, source in versions.items()}
             for name, versions in resolution.items()
         }
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             tx.connection.execute(
                 update(t.requests)
                 .where(t.requests.c.id == request, t.requests.c.resolution.is_(None))
@@ -74,7 +74,7 @@ class SqlRequests:
 
     def resolution(self, request: int) -> Resolution | None:
         """See ``ports.Requests``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             written = tx.connection.execute(select(t.requests.c.resolution).where(t.requests.c.id == request)).scalar()
         if written is None:
             return None
@@ -82,7 +82,7 @@ class SqlRequests:
 
     def close(self, request: int) -> None:
         """See ``ports.Requests``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             tx.connection.execute(
                 update(t.requests)
                 .where(t.requests.c.id == request, t.requests.c.state == "open")

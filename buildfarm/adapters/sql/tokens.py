@@ -25,7 +25,7 @@ class SqlTokens:
             "note": token.note,
             "who": token.who,
         }
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             expires = None if token.expires is None else tx.now + token.expires
             row = tx.connection.execute(
                 insert(t.tokens).values(**written, created=tx.now, expires=expires).returning(t.tokens)
@@ -35,19 +35,19 @@ class SqlTokens:
 
     def find(self, digest: str) -> tuple[Token, float] | None:
         """See ``ports.Tokens``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             row = tx.connection.execute(select(t.tokens).where(t.tokens.c.digest == digest)).one_or_none()
             return (_token(row), tx.now) if row else None
 
     def all(self) -> tuple[tuple[Token, ...], float]:
         """See ``ports.Tokens``."""
-        with self._database.begin() as tx:
+        with self._database.reading() as tx:
             rows = tx.connection.execute(select(t.tokens).order_by(t.tokens.c.id)).all()
             return tuple(map(_token, rows)), tx.now
 
     def revoke(self, token: int) -> bool:
         """See ``ports.Tokens``."""
-        with self._database.begin() as tx:
+        with self._database.writing() as tx:
             live = (t.tokens.c.id == token, t.tokens.c.revoked.is_(None))
             done = tx.connection.execute(update(t.tokens).where(*live).values(revoked=tx.now))
             tx.points.append("revoke")

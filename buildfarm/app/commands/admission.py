@@ -1,4 +1,4 @@
-"""The command that lets in what comes from outside."""
+"""The commands about names: what comes in from outside, and what is ours no longer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildfarm.app.options import JSON, TARGETS, examples, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, TARGETS, examples, open_here, print_json, settings_of, site_options
 
 if TYPE_CHECKING:
     from buildfarm.app.admitting import Admitted, Gate
@@ -86,8 +86,33 @@ def admit(
             plan = (*plan, *admitting.planned(gate, needs.releases))
             needs = Needed(unknown=needs.unknown)
         _ask(plan, yes)
-        admitted = admitting.Admitted(carried=admitting.let_in(gate, plan), needs=needs)
+        admitted = admitting.let_in(gate, plan, needs)
     return _tell(admitted, f"buildfarm admit {{}} --index {mirror}", as_json)
+
+
+@click.command(epilog=examples("buildfarm disown numerics --index company/base"))
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--index", metavar="INDEX", help="The index whose own they are (default: main).")
+@JSON
+@site_options
+@click.pass_obj
+def disown(options: dict[str, str], names: tuple[str, ...], index: str | None, as_json: bool) -> None:
+    """Give up names of projects: others may have them.
+
+    A name is an index's own from its first upload on, also when all its files are gone: what a mirror has of it is not
+    shown. That ends with this. Refused as long as there are files of it, or some wait.
+    """
+    from buildfarm.farm.names import give_up
+
+    settings = settings_of(options)
+    index = index or settings.index
+    with open_here(settings) as site:
+        events = give_up(site.farm, names, index=index, who=getuser())
+    if as_json:
+        print_json({"index": index, "disowned": [each.project for each in events]})
+        return
+    for each in events:
+        click.echo(f"{each.project} is no longer {index}'s own name: what a mirror has of it is shown there again")
 
 
 @contextmanager

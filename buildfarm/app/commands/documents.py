@@ -40,7 +40,7 @@ def put(options: dict[str, str], release: str, zip_: Path, index: str | None, as
     settings = settings_of(options, index=index)
     name, version = _parts(release)
     with open_here(settings) as site, zip_.open("rb") as content:
-        at = documents.put(site.farm, settings.index, name, version, content, getpass.getuser())
+        at = documents.put(site.farm, settings.index, name, version, content, who=getpass.getuser())
     if as_json:
         print_json({"index": settings.index, "project": name, "version": version, "path": at})
     else:

@@ -13,6 +13,7 @@ from buildfarm.app.commands.upkeep import gc, rebuild, retry, settle, verify
 from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options
 
 if TYPE_CHECKING:
+    from buildfarm.farm.coordinator import Coordinator
     from buildfarm.model.index import Index
     from buildfarm.model.wheel import Verdict
 
@@ -77,6 +78,7 @@ def create(
     made = made if accepts is None else replace(made, accepts=_verdicts(accepts))
     with open_here(settings_of(options)) as site:
         indexes.create(site.farm, made, who=getpass.getuser())
+        _warn(site.farm, name)
     _told(made, as_json, f"{name} is there: pip install --index-url URL/{name}/simple/; uploads go to URL/{name}/")
 
 
@@ -163,6 +165,7 @@ def set_(
     with open_here(settings_of(options)) as site:
         changed = replace(files.index_of(site.farm, name), **changes)  # type: ignore[arg-type]  # of their fields
         indexes.change(site.farm, changed, who=getpass.getuser())
+        _warn(site.farm, name)
     _told(changed, as_json, f"{name} is like that now, and on its pages and those of its heirs")
 
 
@@ -193,6 +196,13 @@ def _verdicts(text: str) -> tuple[Verdict, ...]:
     if wrong := [word for word in words if word not in VERDICTS]:
         raise click.BadParameter(f"{', '.join(wrong)}: one of {', '.join(VERDICTS)}", param_hint="--accepts")
     return tuple(Verdict(VERDICTS[word]) for word in dict.fromkeys(words))
+
+
+def _warn(farm: Coordinator, name: str) -> None:
+    from buildfarm.app import indexes
+
+    for each in indexes.opened(farm, name):
+        click.echo(f"warning: {each}", err=True)
 
 
 def _told(made: Index, as_json: bool, said: str) -> None:

@@ -18,7 +18,7 @@ def verify(options: dict[str, str], names: tuple[str, ...], as_json: bool) -> in
     """Hold files and pages against the ledger, byte for byte.
 
     Every hash is computed and every page made anew. Exit code 1: something is missing, differs, or should not be there;
-    `buildfarm index rebuild` mends it.
+    `buildfarm index rebuild` mends it. Names of ours that an index shows from a mirror are told, and are no fault.
     """
     from rich.console import Console
 
@@ -27,10 +27,12 @@ def verify(options: dict[str, str], names: tuple[str, ...], as_json: bool) -> in
 
     with open_here(settings_of(options)) as site:
         faults = check(site.farm, indexes.known(site.farm, names))
+        foreign = indexes.foreign_json(site.farm, names or site.farm.events.indexes())
     if as_json:
-        print_json({"faults": indexes.faults_json(faults)})
+        print_json({"faults": indexes.faults_json(faults), "foreign": foreign})
     else:
         indexes.faults_text(faults, Console())
+        indexes.foreign_text(foreign, Console(stderr=True))
         click.echo(f"{len(faults)} faults; `buildfarm index rebuild` mends them" if faults else "all is well", err=True)
     return 1 if faults else 0
 

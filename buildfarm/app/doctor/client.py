@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 from packaging.utils import (
@@ -27,6 +28,7 @@ from buildfarm.app.doctor.configured import PUBLIC, Configured, Host, Rule, read
 from buildfarm.app.outside.examine import examine
 from buildfarm.app.outside.server import Observation
 from buildfarm.model.errors import FarmError, Unavailable
+from buildfarm.model.index import is_name
 from buildfarm.model.url import redacted
 
 _TIMEOUT = 5.0  # seconds
@@ -36,11 +38,15 @@ _FOR_CLIENTS = frozenset({"https", "json", "vary", "freshness", "304", "sha256",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an index has of a name: the highest version, empty where it has none; or why it is not known."""
+    """What an index has of a name: the highest version, empty where it has none; or why it is not known.
+
+    ``owners`` are indexes of the same server whose own the name is, where what is here is from none of them.
+    """
 
     url: str
     newest: str = ""
     trouble: str = ""
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,11 @@ class Fate:
     name: str
     winner: str
     answers: tuple[Answer, ...]
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose own the name is, where it would come from somebody else."""
+        return next((each.owners for each in self.answers if each.url == self.winner), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +75,7 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """1: a name could be hijacked."""
-        return 1 if any(each.dangers for each in self.clients) else 0
+        return 1 if any(each.dangers for each in self.clients) or any(each.owners for each in self.fates) else 0
 
 
 def judge(host: Host, names: Iterable[str], config: PipConfig) -> Verdict:
@@ -98,7 +109,25 @@ def _ask(client: httpx.Client, url: str, name: str) -> Answer:
     except (httpx.HTTPError, httpx.InvalidURL, Unavailable) as error:
         return Answer(url=url, trouble=str(error) or type(error).__name__)
     versions = [version for each in offers if not each.yanked for version in _version(each.filename)]
-    return Answer(url=url, newest=str(max(versions)) if versions else "")
+    if not versions:
+        return Answer(url=url)
+    return Answer(
+        url=url, newest=str(max(versions)), owners=_owners(client, url, name, [each.origin for each in offers])
+    )
+
+
+def _owners(client: httpx.Client, url: str, name: str, files: Iterable[str]) -> tuple[str, ...]:
+    """The indexes whose own the name is, if the server of the files knows such and none of the files is of one."""
+    having = {file.partition("/+f/")[0] for file in files if "/+f/" in file}
+    for up in ("../../", "../../../") if having else ():  # the names of indexes have one segment, or two
+        root = urljoin(f"{bare(url).rstrip('/')}/", up)
+        try:
+            answer = client.get(f"{root}+api/v1/names/{name}", timeout=_TIMEOUT).json()["owners"]
+            owners = tuple(filter(is_name, answer))
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):  # none of ours
+            continue
+        return () if any(f"{root}{owner}" in having for owner in owners) else owners
+    return ()
 
 
 def _version(filename: str) -> Iterator[Version]:
@@ -143,6 +172,7 @@ def to_plain(verdict: Verdict) -> dict[str, Any]:
                 "name": each.name,
                 "client": each.client,
                 "from": redacted(each.winner),
+                "owners": list(each.owners),
                 "has": {redacted(one.url): one.newest or one.trouble for one in each.answers},
             }
             for each in verdict.fates
@@ -173,10 +203,7 @@ def _lines(verdict: Verdict) -> Iterator[Text]:
             yield Text.assemble(("  ! ", "yellow"), redacted(danger.message))
             yield Text.assemble(("    do: ", "dim"), danger.remedy)
     for fate in verdict.fates:
-        having = ", ".join(f"{each.newest} at {redacted(each.url)}" for each in fate.answers if each.newest)
-        lost = "".join(f"; {redacted(each.url)} did not say: {each.trouble}" for each in fate.answers if each.trouble)
-        where = f"takes it from {redacted(fate.winner)}" if fate.winner else "finds it nowhere"
-        yield Text.assemble((fate.name, "bold"), f"  {fate.client} {where} (there is {having or 'none'}{lost})")
+        yield from _of_name(fate)
     for url, found in verdict.servers.items():
         lacking = found if isinstance(found, str) else ", ".join(each.name for each in found)
         if lacking:
@@ -191,6 +218,16 @@ def _lines(verdict: Verdict) -> Iterator[Text]:
         yield Text("A name of yours could be hijacked on this host: see the lines with !.", "yellow")
     else:
         yield Text("No name can come from two places on this host.", "green")
+
+
+def _of_name(fate: Fate) -> Iterator[Text]:
+    having = ", ".join(f"{each.newest} at {redacted(each.url)}" for each in fate.answers if each.newest)
+    lost = "".join(f"; {redacted(each.url)} did not say: {each.trouble}" for each in fate.answers if each.trouble)
+    where = f"takes it from {redacted(fate.winner)}" if fate.winner else "finds it nowhere"
+    yield Text.assemble((fate.name, "bold"), f"  {fate.client} {where} (there is {having or 'none'}{lost})")
+    if fate.owners:
+        yield Text.assemble(("  ! ", "yellow"), f"that is somebody else's: the name is {fate.owners[0]}'s own there")
+        yield Text.assemble(("    do: ", "dim"), "install from an index that inherits from both")
 
 
 def host_at(root: Path, home: Path, project: Path, prefix: Path, environ: Mapping[str, str]) -> Host:

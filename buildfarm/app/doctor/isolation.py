@@ -12,6 +12,7 @@ from buildfarm.app.doctor.report import FIX, Check, State
 
 _HELD = {"memory": "memory", "pids": "processes", "cpu": "parts of a CPU", "": "processor time, disk"}
 _OPEN = "builds run, but reach the network and your files"
+_SHUT = f"{_OPEN}; tests of uploads run in containers alone"
 _NAMESPACES = {  # settings of the kernel -> what forbids user namespaces, and what allows them
     "kernel.unprivileged_userns_clone": ("0", "1"),
     "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),
@@ -45,17 +46,17 @@ def _sandbox(patient: Patient) -> Check:
     state = State.WARNING if settings.isolation == "auto" else State.BROKEN
     for setting, (forbids, allows) in _NAMESPACES.items():
         if read(Path("/proc/sys", *setting.split("."))) == forbids:
-            message = f"the kernel forbids user namespaces ({setting} = {forbids}): {_OPEN}"
+            message = f"the kernel forbids user namespaces ({setting} = {forbids}): {_SHUT}"
             fix = f"sysctl -w {setting}={allows}"
             return Check(name="bubblewrap", state=state, message=message, fix=fix, root=True)
     binary = bubblewrap.installed(patient.path)
     if binary is None:
         fix = FIX if in_venv() else patient.package("bubblewrap")
         return Check(
-            name="bubblewrap", state=state, message=f"not installed: {_OPEN}", fix=fix, root=bool(fix) and fix != FIX
+            name="bubblewrap", state=state, message=f"not installed: {_SHUT}", fix=fix, root=bool(fix) and fix != FIX
         )
     why = said(binary, "--unshare-all", "--ro-bind", "/", "/", "true")
-    return Check(name="bubblewrap", state=state, message=f"{binary} does not work here ({why}): {_OPEN}")
+    return Check(name="bubblewrap", state=state, message=f"{binary} does not work here ({why}): {_SHUT}")
 
 
 def in_venv() -> bool:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from buildfarm.adapters.http_client import open_client
 from buildfarm.adapters.pip_config import PipConfig
-from buildfarm.app.outside import files, pages
+from buildfarm.app.outside import files, pages, serial
 from buildfarm.app.outside.server import Observation, Server
 from buildfarm.model.errors import RecipeError
 
@@ -54,6 +54,7 @@ def _looks(server: Server) -> Iterator[Observation]:
     yield from pages.look(server)
     if server.files:
         yield from files.look(server)
+    yield from serial.look(server)
 
 
 def to_plain(url: str, observed: tuple[Observation, ...]) -> dict[str, Any]:

@@ -11,14 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from buildfarm.model.errors import FarmError
 from buildfarm.model.index import Index, awaited, closure
 from buildfarm.model.token import Right, Token
 
 FRESH = 1.0
 """Seconds for which an answer of the ledger is good: after them a revoked token is refused."""
 
+_NEVER = float("-inf")
 _MOST = 1024  # tokens that are remembered
 _SOON = 0.05  # seconds after which the ledger is asked about an index that was not there
+
+CHALLENGE = 'Basic realm="buildfarm", charset="UTF-8"'
+"""What asks for a token (``WWW-Authenticate``, RFC 7617)."""
 
 PREFIX = "bf-"
 """What every secret begins with, so that one is recognised where it should not be."""
@@ -74,11 +79,14 @@ class Indexes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Who asks: with which token, or why what they gave is none that counts (empty: they gave nothing)."""
+    """Who asks: with which token, or why what they gave is none that counts (empty: they gave nothing). ``unsure``:
+    nobody could be asked whether it does.
+    """
 
     indexes: Indexes
     token: Token | None = None
     trouble: str = ""
+    unsure: bool = False
 
     @property
     def who(self) -> str:
@@ -102,7 +110,11 @@ class Reader:
         return tuple(sorted(filter(self.may_read, self.indexes.known)))
 
     def refusal(self, index: str) -> tuple[int, str]:
-        """Status and reason for not letting them read it: 401 asks for a token, 403 says that theirs is for another."""
+        """Status and reason for not letting them read it: 401 asks for a token, 403 says that theirs is for another,
+        503 that they may ask again.
+        """
+        if self.unsure:
+            return 503, self.trouble
         if self.token is None:
             return 401, self.trouble or f"{index} is private: give a token for it as the password, user __token__"
         return 403, f"token {self.token.id} is for {self.token.index}, not for {index}"
@@ -115,13 +127,16 @@ Found = tuple[Token, float] | None
 
 
 class Access:
-    """Asks ``indexes`` and ``find``, which ask the ledger (see ``ports``), at most once in ``FRESH`` seconds."""
+    """Asks ``indexes`` and ``find``, which ask the ledger (see ``ports``), at most once in ``FRESH`` seconds.
+
+    While the ledger cannot be read, what it said last goes on: who may read then is whoever might before.
+    """
 
     def __init__(self, indexes: Callable[[], Mapping[str, Index]], find: Callable[[str], Found]) -> None:
         self._ask_indexes = indexes
         self._ask_token = find
         self._lock = threading.Lock()
-        self._anybody: tuple[float, Reader] = (float("-inf"), Reader(indexes=Indexes(known={})))
+        self._anybody: tuple[float, Reader] = (_NEVER, Reader(indexes=Indexes(known={})))
         self._tokens: OrderedDict[str, tuple[float, Found]] = OrderedDict()
 
     def ready(self, authorization: str) -> Reader | None:
@@ -132,7 +147,7 @@ class Access:
             return None
         if not authorization or not (secret := secret_in(authorization)):
             return anybody
-        at, found = self._tokens.get(digest_of(secret), (float("-inf"), None))
+        at, found = self._tokens.get(digest_of(secret), (_NEVER, None))
         return _reader(anybody.indexes, found) if now - at <= FRESH else None
 
     def anew(self, authorization: str) -> Reader:
@@ -140,21 +155,47 @@ class Access:
         return self.reader(authorization, _SOON)
 
     def reader(self, authorization: str, fresh: float = FRESH) -> Reader:
-        """Who asks, with indexes that were there within ``fresh`` seconds. May wait for the ledger."""
+        """Who asks, with indexes that were there within ``fresh`` seconds. Asks the ledger; raises ``FarmError`` where
+        that could not be read even once.
+        """
         with self._lock:
-            now = time.monotonic()
-            if now - self._anybody[0] > fresh:
-                self._anybody = (now, Reader(indexes=Indexes(known=self._ask_indexes())))
-            anybody = self._anybody[1]
+            anybody = self._anybody_now(fresh)
             if not (secret := secret_in(authorization)):
                 return anybody
             digest = digest_of(secret)
-            if now - self._tokens.get(digest, (float("-inf"), None))[0] > FRESH:
-                self._tokens[digest] = (now, self._ask_token(digest))
-                self._tokens.move_to_end(digest)
-                while len(self._tokens) > _MOST:
-                    self._tokens.popitem(last=False)
-            return _reader(anybody.indexes, self._tokens[digest][1])
+            try:
+                return _reader(anybody.indexes, self._found_now(digest))
+            except FarmError:
+                trouble = "the token cannot be looked up just now: the ledger of this server is in trouble"
+                return Reader(indexes=anybody.indexes, trouble=trouble, unsure=True)
+
+    def _anybody_now(self, fresh: float) -> Reader:
+        """Whoever gives no token."""
+        at, anybody = self._anybody
+        if (now := time.monotonic()) - at > fresh:
+            try:
+                anybody = Reader(indexes=Indexes(known=self._ask_indexes()))
+            except FarmError:
+                if at == _NEVER:
+                    raise
+            self._anybody = (now, anybody)
+        return anybody
+
+    def _found_now(self, digest: str) -> Found:
+        """The token and the time of the ledger."""
+        at, found = self._tokens.get(digest, (_NEVER, None))
+        if (now := time.monotonic()) - at > FRESH:
+            try:
+                found = self._ask_token(digest)
+            except FarmError:
+                if at == _NEVER:
+                    raise
+                found = found and (found[0], found[1] + now - at)  # an expiry needs no ledger
+            self._tokens[digest] = (now, found)
+            self._tokens.move_to_end(digest)
+            while len(self._tokens) > _MOST:
+                self._tokens.popitem(last=False)
+        return found
 
 
 def _reader(indexes: Indexes, found: Found) -> Reader:

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from buildfarm.app.server import files, pages
-from buildfarm.app.server.access import Reader
+from buildfarm.app.server.access import CHALLENGE, Reader
 from buildfarm.app.server.api import make_api
 from buildfarm.app.server.exchange import Exchange, Header, Message, Receive, Request, Send
 from buildfarm.app.server.follow import Following
 from buildfarm.app.server.pages import Pages
 from buildfarm.app.server.serving import Serving
-from buildfarm.app.server.upload import CHALLENGE, Uploads
+from buildfarm.app.server.upload import Uploads
 from buildfarm.model.errors import FarmError
 from buildfarm.pages.addresses import File, Page, locate, uploads_to
 
@@ -56,7 +56,7 @@ class App:
             self._serving.report(f"could not answer {exchange.method} {exchange.path}: {error}")
             if exchange.status:
                 raise
-            await exchange.say(500, f"{error}.")
+            await exchange.say(500, "The server could not do this; its log says why.")
         except ConnectionAbortedError as error:
             self._serving.report(f"could not answer {exchange.method} {exchange.path}: {error}")
             raise
@@ -72,14 +72,17 @@ class App:
         Installers ask for little else, and half the time of the long way would be that of its tasks and messages.
         """
         request = Request(scope, self._heard)
-        if request.method not in ("GET", "HEAD") or request.brings or len(request.path) > _LONG:
+        if request.method not in ("GET", "HEAD") or request.brings:
             return None
-        place = _known(request.path)
+        place = _located(request.path)
         reader = self._serving.access.ready(request.field(b"authorization"))
-        if not isinstance(place, Page) or reader is None or not reader.may_read(place.index):
+        if not isinstance(place, Page) or reader is None:
+            return None
+        private = reader.indexes.private(place.index)
+        if private and not reader.may_read(place.index):
             return None
         try:
-            answer = self._pages.ready(request, place, private=reader.indexes.private(place.index))
+            answer = self._pages.ready(request, place, private=private)
         except FarmError:
             return None
         return request.written(answer, others) if answer else None
@@ -153,4 +156,4 @@ def _located(path: str) -> Page | File | None:
 
 async def _refuse(exchange: Exchange, reader: Reader, index: str) -> None:
     status, reason = reader.refusal(index)
-    await exchange.say(status, f"{reason}.", *([CHALLENGE] if status == 401 else []))
+    await exchange.say(status, f"{reason}.", *([(b"www-authenticate", CHALLENGE.encode())] if status == 401 else []))

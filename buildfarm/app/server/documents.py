@@ -27,6 +27,21 @@ from buildfarm.pages.documents import LATEST, folder_of, normal, sorted_versions
 
 router = APIRouter(include_in_schema=False)
 
+POLICY = (
+    "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-downloads",
+    "default-src 'none'",
+    "script-src 'self' 'unsafe-inline'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "media-src 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+"""The policy (CSP 3) of every page but for where its forms may go: scripts and styles as generators of documentation
+write them, and nothing from elsewhere.
+"""
+
 _TYPES = MimeTypes(filenames=())  # those that Python itself knows: the same on every machine
 _NO_PAGE = "There is no such page in this documentation."
 _TEXTS = ("text/", "application/javascript", "application/json")
@@ -54,8 +69,8 @@ def document(request: Request, here: Here, asking: Asking, index: str, place: st
 
 def doc_upload(serving: Serving, index: str, sent: Sent, reader: Reader) -> str:
     """``doc_upload`` of the legacy upload API: a zip with the documentation of a version."""
-    who = f"token {reader.token.id}{reader.token.note and f' ({reader.token.note})'}" if reader.token else ""
-    at = put(serving.site().farm, index, sent.field("name"), sent.field("version"), sent.content, who)
+    farm, token = serving.site().farm, reader.token.id if reader.token else 0
+    at = put(farm, index, sent.field("name"), sent.field("version"), sent.content, who=reader.who, token=token)
     return f"the documentation is at {at}"
 
 
@@ -85,20 +100,8 @@ def _file(request: Request, asking: Reader, pointer: Path, index: str, folder: s
 
 
 def _kept_away(request: Request, folder: str) -> dict[str, str]:
-    """The policy (CSP 3): scripts and styles as generators of documentation write them, and nothing from elsewhere."""
-    policy = (
-        "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-downloads",
-        "default-src 'none'",
-        "script-src 'self' 'unsafe-inline'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
-        "font-src 'self' data:",
-        "media-src 'self'",
-        f"form-action {base(request)}{quote(folder, safe='/+')}",  # else a page could send forms as whoever looks at it
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-    return {"Content-Security-Policy": "; ".join(policy), "Referrer-Policy": "no-referrer"}
+    own = f"form-action {base(request)}{quote(folder, safe='/+')}"  # else it could send forms as whoever looks at it
+    return {"Content-Security-Policy": "; ".join((*POLICY, own)), "Referrer-Policy": "no-referrer"}
 
 
 def _fresh(asking: Reader, index: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -21,6 +22,11 @@ REVALIDATE: Header = (b"cache-control", b"max-age=0, must-revalidate")
 _NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 _LONGEST_REASON = 400  # of a status line
 _REASONS = {each.value: each.phrase.encode() for each in HTTPStatus}
+
+
+@lru_cache(maxsize=8192)
+def _lines(headers: tuple[Header, ...]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % each for each in headers)
 
 
 class Answer(NamedTuple):
@@ -74,11 +80,10 @@ class Request:
     def written(self, answer: Answer, others: Iterable[Header]) -> bytes:
         """The same as ``answer`` sends, with other headers, as HTTP/1.1 has it (RFC 9112)."""
         self.tell(answer.status)
-        length = () if answer.status == 304 else ((b"content-length", b"%d" % len(answer.body)),)
-        headers = (*others, *answer.headers, *length, _NO_SNIFF)
-        head = b"".join(b"%b: %b\r\n" % each for each in headers)
+        length = b"" if answer.status == 304 else b"content-length: %d\r\n" % len(answer.body)
+        head = (_lines(tuple(others)), _lines((*answer.headers, _NO_SNIFF)), length)
         body = b"" if self.method == "HEAD" else answer.body
-        return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status, _REASONS[answer.status], head, body)
+        return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n%b" % (answer.status, _REASONS[answer.status], *head, body)
 
     def tell(self, status: int) -> None:
         """Report the request with the status of its answer."""

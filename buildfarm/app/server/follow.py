@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from buildfarm.app.server.serving import Serving
 from buildfarm.app.uploads import settle_uploads
-from buildfarm.farm.render import ROOTS, render, render_roots
+from buildfarm.farm.lay_out import DOCS
+from buildfarm.farm.render import ROOTS, catch_up
 from buildfarm.model.errors import FarmError
 
 _EVERY = 1.0
@@ -56,10 +57,8 @@ class Following:
 
     def _catch_up(self) -> None:
         ledger = self._serving.ledger
-        if ledger.events.since(ledger.rendering.position(ROOTS)):
-            farm = self._serving.site().farm
-            render(farm)
-            render_roots(farm)
+        if ledger.replication.standing().serial > min(map(ledger.rendering.position, (ROOTS, DOCS))):
+            catch_up(self._serving.site().farm)
 
     def _settle(self, jobs: int) -> None:
         if not any(request.uploads for request in self._serving.ledger.requests.open_requests()):

@@ -22,7 +22,9 @@ logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # who s
 
 FILE = "content"
 _DIGESTS = ("sha256_digest", "blake2_256_digest", "md5_digest")
-_KEPT = frozenset({":action", "protocol_version", "name", "version", "filetype", "attestations", *_DIGESTS})
+_ATTESTATIONS = "attestations"
+_KEPT = frozenset({":action", "protocol_version", "name", "version", "filetype", _ATTESTATIONS, *_DIGESTS})
+_LONGEST = 1000  # bytes of a field that is kept
 FIELDS_LIMIT = 16 << 20  # bytes of all fields but the file: descriptions are long
 
 
@@ -158,6 +160,8 @@ class Form:
             raise Refused(f"the fields of the form are larger than {bytes_of(FIELDS_LIMIT)}", 413)
         if self._field in _KEPT:
             self._text += piece
+        if len(self._text) > _LONGEST and self._field != _ATTESTATIONS:
+            raise Refused(f"the field {self._field} of the form has more than {_LONGEST:,} bytes")
 
     def _end_part(self) -> None:
         if self._field in _KEPT:

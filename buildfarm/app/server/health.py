@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
+from buildfarm.app.server.access import CHALLENGE
 from buildfarm.app.server.serving import Asking, Here
-from buildfarm.pages.addresses import File, Page, locate
+from buildfarm.farm.render import PAGES
+from buildfarm.pages.addresses import SERIAL, File, Page, locate
 
 router = APIRouter()
 
@@ -13,7 +15,17 @@ router = APIRouter()
 @router.get("/+health")
 def health(here: Here) -> dict[str, int]:
     """200 while pages and the ledger can be read: up to which event the pages are on disk."""
-    return {"serial": here.ledger.rendering.position("pages")}
+    return {"serial": here.ledger.rendering.position(PAGES)}
+
+
+@router.api_route(f"/{SERIAL}", methods=["GET", "HEAD"], response_class=Response)
+def serial(here: Here) -> Response:
+    """The same as a file of the tree: servers that only know files have it too."""
+    try:
+        content = (here.settings.tree / SERIAL).read_bytes()
+    except FileNotFoundError:
+        raise HTTPException(404, "No page was written yet.") from None
+    return Response(content, headers={"Cache-Control": "max-age=0, must-revalidate"}, media_type="text/plain")
 
 
 @router.get("/+auth", status_code=204)
@@ -34,5 +46,5 @@ def auth(request: Request, asking: Asking, here: Here) -> Response:
 
 def _refused(asking: Asking, index: str) -> Response:
     status, reason = asking.refusal(index)
-    headers = {"WWW-Authenticate": 'Basic realm="buildfarm"'} if status == 401 else None
+    headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else None
     return Response(reason, status_code=status, headers=headers, media_type="text/plain")

@@ -21,7 +21,7 @@ from buildfarm.pages.addresses import HTML, Page
 
 HTML_UTF8 = f"{HTML}; charset=utf-8"
 _ROOM = 64 << 20  # bytes of pages that are kept in memory
-_PRIVATE: Header = (REVALIDATE[0], b"private, " + REVALIDATE[1])
+PRIVATE: Header = (REVALIDATE[0], b"private, " + REVALIDATE[1])
 _VARY: Header = (b"vary", b"Accept, Accept-Encoding")
 
 
@@ -59,7 +59,7 @@ class Pages:
         kept = kept or self._find(f"{address}{addresses.FORMS[media]}", media)
         if kept is None:
             return None
-        headers = (*kept.headers, _PRIVATE if private else REVALIDATE)
+        headers = (*kept.headers, PRIVATE if private else REVALIDATE)
         if request.knows(kept.tag):
             return Answer(304, tuple(each for each in headers if not each[0].startswith(b"content-")))
         return Answer(200, headers, kept.content)

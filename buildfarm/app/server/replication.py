@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from buildfarm.adapters.primary import written_event
+from buildfarm.app.server.access import CHALLENGE
 from buildfarm.app.server.serving import Asking, Here
 from buildfarm.model.events import IndexConfigured
 from buildfarm.model.standing import Standing
@@ -35,8 +36,9 @@ def changes(here: Here, asking: Asking, since: Annotated[int, Query(ge=0)] = 0) 
     private = any(isinstance(each, IndexConfigured) and each.index.private for each in configured)
     if private and not (asking.token and asking.token.allows(Right.READ, EVERY)):
         reason = asking.trouble or "an index is private: this takes a token of the index '*'"
-        challenge = {"WWW-Authenticate": 'Basic realm="buildfarm"'}
-        raise HTTPException(403 if asking.token else 401, reason, None if asking.token else challenge)
+        if asking.token:
+            raise HTTPException(403, reason)
+        raise HTTPException(401, reason, {"WWW-Authenticate": CHALLENGE})
     lines = [json.dumps(asdict(here.ledger.replication.standing()))]
     lines += map(written_event, here.ledger.replication.after(since, _MOST))
     return Response("".join(f"{line}\n" for line in lines), media_type="application/jsonl")

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from buildfarm.app.server.documents import router as documents
 from buildfarm.app.server.health import router as health
+from buildfarm.app.server.names import router as names
 from buildfarm.app.server.replication import router as replication
 from buildfarm.app.ui.routes import router as pages
 
-ROUTERS: tuple[APIRouter, ...] = (health, replication, documents, pages)
+ROUTERS: tuple[APIRouter, ...] = (health, names, replication, documents, pages)

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
 from buildfarm.app.once import Once
 from buildfarm.app.server.access import Access
-from buildfarm.app.server.asgi import make_app
+from buildfarm.app.server.asgi import App, make_app
 from buildfarm.app.server.protocol import PATIENCE, Protocol
 from buildfarm.app.server.serving import Serving
 from buildfarm.app.settings import Settings
@@ -25,6 +25,9 @@ from buildfarm.app.ui.install import install
 from buildfarm.app.wiring import open_ledger, open_site
 from buildfarm.model.errors import FarmError
 from buildfarm.model.index import is_name
+
+if TYPE_CHECKING:
+    from buildfarm.app.server.proxy import Proxy
 
 _BACKLOG = 2048
 _GRACE = 5  # seconds that answers may take once the server is to end
@@ -46,8 +49,8 @@ class IndexServer:
     """Serves a home: listens from the beginning, answers while it runs, and lets go of all at the end of its context.
 
     ``jobs`` tests of uploads run at once. ``report`` hears what a person should know, ``heard`` a line for each request
-    (None: nobody wants to know), both on several threads. Raises ``FarmError`` when the address or the home cannot be
-    had.
+    (None: nobody wants to know), both on several threads. ``front`` puts another application before the server's own.
+    Raises ``FarmError`` when the address or the home cannot be had.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class IndexServer:
         jobs: int = 0,
         report: Report = lambda _: None,
         heard: Report | None = None,
+        front: Callable[[Serving, App], App | Proxy] = lambda _, app: app,
     ) -> None:
         self.settings = settings
         self._scheme = "https" if place.certfile else "http"
@@ -74,7 +78,7 @@ class IndexServer:
                 report=report,
             )
             config = uvicorn.Config(
-                make_app(self.serving, jobs=jobs, heard=heard),
+                front(self.serving, make_app(self.serving, jobs=jobs, heard=heard)),
                 http=Protocol,
                 ws="none",
                 lifespan="on",

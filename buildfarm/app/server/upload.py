@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from buildfarm.adapters import durable
-from buildfarm.app.server.access import Reader
+from buildfarm.app.server.access import CHALLENGE, Reader
 from buildfarm.app.server.documents import doc_upload
 from buildfarm.app.server.exchange import Exchange, Header
 from buildfarm.app.server.form import FIELDS_LIMIT, Form, Sent
@@ -19,7 +19,7 @@ from buildfarm.model.errors import FarmError, Refused
 from buildfarm.model.size import size as bytes_of
 from buildfarm.pages.addresses import is_file_name
 
-CHALLENGE: Header = (b"www-authenticate", b'Basic realm="buildfarm", charset="UTF-8"')
+_CHALLENGE: Header = (b"www-authenticate", CHALLENGE.encode())
 _SILENCE = 60.0  # seconds after which whoever sends nothing has gone
 _PIECE = 256 << 10  # bytes that are worth the way to a thread
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,6 +48,7 @@ def _file(serving: Serving, index: str, sent: Sent, reader: Reader) -> str:
             project=sent.field("name"),
             version=sent.field("version"),
             who=reader.who,
+            token=reader.token.id if reader.token else 0,
         ),
     )
     said = f"{receipt.filename} is on {receipt.index}"
@@ -82,7 +83,7 @@ class Uploads:
             return
         if reader.token is None:
             reason = reader.trouble or f"uploads to {index} need a token for it as the password, user __token__"
-            await exchange.say(403 if reader.trouble else 401, reason, *(() if reader.trouble else (CHALLENGE,)))
+            await exchange.say(403 if reader.trouble else 401, reason, *(() if reader.trouble else (_CHALLENGE,)))
             return
         try:
             _admit(exchange, index, reader, self._serving.settings.upload_limit)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from packaging.metadata import RawMetadata, parse_email
+from packaging.metadata import RawMetadata
 
 from buildfarm.app.harmless import harmless
+from buildfarm.verify.distinfo import parse_fields
 
 _MOST_READ = 1 << 20
 _MOST_SHOWN = 100_000  # characters of a description
@@ -74,7 +75,7 @@ def web_url(text: str) -> str:
 
 def _fields(raw: bytes) -> RawMetadata:
     try:
-        fields, _ = parse_email(raw[:_MOST_READ])
+        fields, _ = parse_fields(raw[:_MOST_READ])
     except Exception:  # noqa: BLE001 - the parser is the standard library's for mail: what it raises is not promised
         return RawMetadata()
     return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from buildfarm.model.events import (
@@ -13,6 +14,7 @@ from buildfarm.model.events import (
     IndexConfigured,
     IndexDeleted,
     IndexEvent,
+    NameGivenUp,
     Origin,
     ProjectMarked,
     Status,
@@ -45,11 +47,18 @@ class Change:
         return f"{subject}: {self.what}{where}{f' ({self.note})' if self.note else ''}"
 
 
-def change(event: IndexEvent) -> Change:
-    """The event in words."""
+def source_of(published: FilePublished, readable: Container[str]) -> str:
+    """Where a file came from, if whoever may read the indexes ``readable`` may know that; else empty."""
+    hidden = published.origin is Origin.PROMOTED and published.source not in readable
+    return "" if hidden else published.source
+
+
+def change(event: IndexEvent, readable: Container[str]) -> Change:
+    """The event in words, for whoever may read the indexes ``readable``."""
     match event.payload:
-        case FilePublished(artifact=artifact, version=version, origin=origin, source=source, replaces=replaces):
+        case FilePublished(artifact=artifact, version=version, origin=origin, replaces=replaces) as published:
             what = "replaced" if replaces else _CAME[origin]
+            source = source_of(published, readable)
             return Change(
                 event=event,
                 what=what,
@@ -57,15 +66,16 @@ def change(event: IndexEvent) -> Change:
                 version=version,
                 note=f"from {source}" if source else "",
             )
-        case FileYanked(filename=filename, reason=None):
-            return Change(event=event, what="no longer yanked", subject=filename)
         case FileYanked(filename=filename, reason=reason):
-            return Change(event=event, what="yanked", subject=filename, note=reason or "")
+            what = "no longer yanked" if reason is None else "yanked"
+            return Change(event=event, what=what, subject=filename, note=reason or "")
         case FileDeleted(filename=filename, reason=reason):
             return Change(event=event, what="deleted", subject=filename, note=reason)
         case ProjectMarked(project=project, status=status, reason=reason):
             what = "active again" if status is Status.ACTIVE else str(status)
             return Change(event=event, what=what, subject=project, note=reason)
+        case NameGivenUp(project=project):
+            return Change(event=event, what="name given up", subject=project)
         case DocsPublished(project=project, version=version):
             return Change(event=event, what="documentation published", subject=f"{project} {version}", version=version)
         case DocsDeleted(project=project, version=version):

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from buildfarm.model.events import UNTESTED
 from buildfarm.model.wheel import Verdict
 from buildfarm.pages.project import File
 
@@ -90,11 +91,19 @@ def _places(file: File) -> tuple[tuple[Column, Cell], ...]:
     """Where a file is for, and what was said of it there."""
     if tried := file.published.tried:
         return tuple(
-            (Column(python=python, platform=platform), Cell(state=str(each.verdict), reason=each.reason))
+            (column, Cell(state=str(each.verdict), reason=each.reason))
             for each in tried
-            for python, _, platform in [each.target.partition("-")]
+            for column in _columns(each.target, file.name)
         )
     return tuple((column, Cell(state="file")) for column in _own_columns(file.name))
+
+
+def _columns(target: str, name: str) -> Iterable[Column]:
+    """Where a file was tried; what is said of all of it stands where its name says that it is for."""
+    if target == UNTESTED.target:
+        return _own_columns(name)
+    python, _, platform = target.partition("-")
+    return [Column(platform=platform, python=python)]
 
 
 def _own_columns(name: str) -> Iterable[Column]:

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from fastapi import Request, Response
 
-from buildfarm.app.server.access import Reader
+from buildfarm.app.server.access import CHALLENGE, Reader
 from buildfarm.app.ui.install import base_of
 from buildfarm.app.ui.templating import render
 from buildfarm.pages.addresses import is_known
@@ -33,7 +33,7 @@ def missing(request: Request, sentence: str) -> Response:
 def refused(asking: Reader, index: str) -> Response:
     """401 or 403: whoever asks may not read the index. A browser then asks for user and password."""
     status, reason = asking.refusal(index)
-    challenge = {"WWW-Authenticate": 'Basic realm="buildfarm"'} if status == 401 else {}
+    challenge = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
     return Response(f"{reason}\n", status, {**HEADERS, "Cache-Control": "no-store", **challenge}, "text/plain")
 
 

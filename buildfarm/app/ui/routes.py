@@ -90,7 +90,7 @@ def icon() -> Response:
 @_get("/+ui/")
 def home(request: Request, here: Here, readable: Readable, shelf: Shelved) -> Response:
     """All indexes that may be read, as a tree, and what changed last."""
-    recent = _changes(here, readable, None, RECENT)
+    recent = _changes(here, readable, readable, None, RECENT)
     return page_with(request, "home.html", tree=views.tree(shelf, readable), recent=recent, readable=readable)
 
 
@@ -116,7 +116,7 @@ def changes(
         return missing(request, f"There is no index {index}.")
     if index and not asking.may_read(index):
         return refused(asking, index)
-    rows = _changes(here, (index,) if index else readable, before, CHANGES + 1)
+    rows = _changes(here, readable, (index,) if index else readable, before, CHANGES + 1)
     older = rows[CHANGES - 1].event.serial if len(rows) > CHANGES else None
     return page_with(request, "changes.html", of=index, before=before, rows=rows[:CHANGES], older=older)
 
@@ -128,7 +128,7 @@ def feed(request: Request, here: Here, asking: Asking, readable: Readable, index
         return missing(request, f"There is no index {index}.")
     if index and not asking.may_read(index):
         return refused(asking, index)
-    rows = _changes(here, (index,) if index else readable, None, CHANGES)
+    rows = _changes(here, readable, (index,) if index else readable, None, CHANGES)
     written = render("changes.xml", of=index, rows=rows, base=base(request))
     return text(request, written, "application/atom+xml")
 
@@ -183,7 +183,7 @@ def _index(
         prefix=prefix,
         page=page,
         rows=views.listed(shelf, name, page.items),
-        recent=_changes(here, (name, *(() if waits else chain)), None, RECENT),
+        recent=_changes(here, readable, (name, *(() if waits else chain)), None, RECENT),
         readable=readable,
     )
 
@@ -219,7 +219,7 @@ def _project(
         install=install(base(request), index, f"{name}=={version}" if version else name),
         about=_about(tree, row),
         files=[
-            views.file_shown(file, lambda path: (tree / path).is_file(), lambda each: _nameable(each, readable, shelf))
+            views.file_shown(file, lambda path: (tree / path).is_file(), readable)
             for file in (in_order(row.files) if row else ())
         ],
         documents=documents,
@@ -254,10 +254,7 @@ def _known(index: str, asking: Reader) -> bool:
     return (awaited(index) or index) in asking.indexes.known and not awaited(awaited(index))
 
 
-def _nameable(source: str, readable: frozenset[str], shelf: Shelf) -> bool:
-    return source in readable or source not in shelf.indexes
-
-
-def _changes(here: Serving, indexes: Iterable[str], before: int | None, most: int) -> list[Change]:
-    events = here.ledger.events.latest(indexes, before, most)
-    return [change(event) for event in events]
+def _changes(
+    here: Serving, readable: frozenset[str], indexes: Iterable[str], before: int | None, most: int
+) -> list[Change]:
+    return [change(event, readable) for event in here.ledger.events.latest(indexes, before, most)]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from buildfarm.app.ui.catalogue import Entry, Shelf
-from buildfarm.app.ui.changes import said
+from buildfarm.app.ui.changes import said, source_of
 from buildfarm.app.ui.templating import in_path
 from buildfarm.model.events import IndexEvent
 from buildfarm.model.index import Index, awaited, closure, pending_of, settings
 from buildfarm.pages.documents import folder_of, sorted_versions
-from buildfarm.pages.project import File, Project, fold, merged
+from buildfarm.pages.project import File, Project, held, merged
 
 T = TypeVar("T")
 
@@ -86,16 +86,17 @@ def listed(shelf: Shelf, index: str, names: Iterable[str]) -> list[tuple[str, En
 
 def project_on(index: str, events: Iterable[IndexEvent], shelf: Shelf, name: str) -> Project:
     """What the index shows of a project, made of the events of that project on every index."""
-    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
-    for event in events:
-        told[event.index].append(event)
+    own = held(events)
     layers = closure(index, shelf.indexes)
-    return merged(name, ((each, fold(told[each.name]).get(name)) for each in layers if each.name in told))
+    return merged(name, ((each, own.get(each.name, {}).get(name)) for each in layers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A file for the page of its project; ``url`` and ``provenance`` (which may be empty) are paths on this server."""
+    """A file for the page of its project; ``url`` and ``provenance`` (which may be empty) are paths on this server.
+
+    ``source`` and ``index`` are empty where they may not be named.
+    """
 
     name: str
     url: str
@@ -112,8 +113,8 @@ class Shown:
     tried: tuple[object, ...]
 
 
-def file_shown(file: File, has: Callable[[str], bool], nameable: Callable[[str], bool]) -> Shown:
-    """``has`` says whether there is a file at a path of the tree, ``nameable`` whether an index may be named."""
+def file_shown(file: File, has: Callable[[str], bool], readable: Collection[str]) -> Shown:
+    """``has`` says whether there is a file at a path of the tree; only indexes that are ``readable`` are named."""
     published = file.published
     path = f"{file.index}/+f/{published.artifact.sha256}/{file.name}"
     provenance = f"{path}.provenance.json"
@@ -123,8 +124,8 @@ def file_shown(file: File, has: Callable[[str], bool], nameable: Callable[[str],
         size=published.artifact.size,
         sha256=published.artifact.sha256,
         origin=str(published.origin),
-        source=published.source if nameable(published.source) else "",
-        index=file.index,
+        source=source_of(published, readable),
+        index=file.index if file.index in readable else "",
         who=file.who,
         uploaded=published.uploaded,
         metadata=bool(published.metadata_sha256),

@@ -17,7 +17,7 @@ WITH_EXAMPLES = (
     *("build", "plan", "debug", "verify", ""),
     *("recipe check", "recipe new", "recipe pin", "image build", "image pin"),
     *("client-config", "replica", "index doctor"),
-    *("admit", "import", "publish"),
+    *("admit", "disown", "import", "proxy", "publish"),
     *("index create", "index set", "index retry", "promote", "yank", "unyank"),
     *("quarantine", "unquarantine", "mark", "delete"),
     "docs put",

@@ -11,9 +11,11 @@ import pytest
 
 from buildfarm.adapters.listing import Listing
 from buildfarm.adapters.memory import MemorySources
-from buildfarm.farm.admit import approved, forbidden, look_up, mirror_of, needed, owners
+from buildfarm.farm.admit import approved, forbidden, hidden, look_up, mirror_of, needed
 from buildfarm.farm.bring import Carried, Fate, bring, foresee
 from buildfarm.farm.deliver import chosen, deliver
+from buildfarm.farm.names import lasting
+from buildfarm.farm.render import catch_up
 from buildfarm.farm.tick import tick
 from buildfarm.model.distribution import Named, Outgoing
 from buildfarm.model.errors import Refused
@@ -41,6 +43,7 @@ class World(Farm):
 
     def make(self, index: Index) -> None:
         self.coordinator.events.append(index.name, IndexConfigured(index=index))
+        catch_up(self.coordinator)
 
     def index(self, name: str) -> Index:
         return self.coordinator.events.indexes()[name]
@@ -104,6 +107,21 @@ def test_other_bytes_under_a_name_that_is_there_are_a_conflict() -> None:
         (carried,) = world.bring("third", offer)
         assert carried.fate is Fate.CONFLICT
         assert sha256(world.upstream[NAME]).hexdigest() in carried.note
+
+
+@pytest.mark.parametrize("index", ["third", "sandbox"])
+def test_what_is_there_in_another_spelling_does_not_come_twice(index: str) -> None:
+    world = World()
+    world.bring(index, world.offer())
+    spelt = "Demo-1.0.0-py3-none-any.whl"
+    world.upstream[spelt] = wheel("demo", "1.0", body=b"other = 1")
+    world.coordinator = replace(world.coordinator, sources=MemorySources(world.upstream, world.store))
+    (told,) = foresee(world.coordinator, world.index(index), [world.offer(spelt)])
+    assert world.bring(index, world.offer(spelt)) == (told,)
+    assert (told.fate, told.note.partition(":")[0]) == (
+        Fate.REFUSED,
+        f"{spelt} already exists on {index}, spelt {NAME}",
+    )
 
 
 def test_other_bytes_than_promised_never_come() -> None:
@@ -181,7 +199,7 @@ def test_onto_a_mirror_no_name_of_ours_comes_whoever_brings_it() -> None:
     (carried,) = world.bring("third", world.offer("demo-1.0.tar.gz"))
     (told,) = foresee(world.coordinator, world.index("third"), [world.offer("demo-1.0.tar.gz")])
     assert carried == told
-    assert (carried.fate, carried.note.partition(",")[0]) == (Fate.REFUSED, "demo==1.0: base has demo of its own")
+    assert (carried.fate, carried.note.partition(",")[0]) == (Fate.REFUSED, "demo==1.0: the name is base's own")
 
 
 def test_what_would_come_is_told_and_nothing_comes() -> None:
@@ -236,10 +254,12 @@ def test_names_of_ours_never_come_from_outside() -> None:
     assert why.startswith("our-tool==1: base reserves 'our-*'")
     world.bring("sandbox", world.offer())
     assert not tuple(forbidden(farm, [DEMO])), "whoever may upload to a sandbox decides nothing"
+    (why,) = hidden(farm, [DEMO, ours])
+    assert why.startswith("demo is sandbox's own name too")
     world.bring("base", world.offer())
-    assert owners(farm, "demo") == ("base",)
+    assert lasting(farm.events, "demo") == ("base",)
     (why,) = forbidden(farm, [DEMO])
-    assert why.startswith("demo==1.0: base has demo of its own")
+    assert why.startswith("demo==1.0: the name is base's own")
 
 
 def test_only_a_mirror_takes_what_is_admitted() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import stat
+import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from buildfarm.farm.checkup import check, rebuild
 from buildfarm.farm.collect import collect
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.documents import documented, drop, put
-from buildfarm.farm.render import render
-from buildfarm.model.errors import Refused
+from buildfarm.farm.render import catch_up, render
+from buildfarm.model.errors import FarmError, Refused
 from buildfarm.model.events import DocsDeleted, DocsPublished, IndexConfigured, IndexDeleted
-from buildfarm.model.index import Index
+from buildfarm.model.index import Index, IndexClass
 from buildfarm.model.wheel import Artifact
 from buildfarm.steps.entry import Bounds
 from tests.unit.farm.test_memory_story import Farm, Machine, wheel
@@ -43,10 +44,12 @@ def packed(files: Mapping[str, str], **more: zipfile.ZipInfo) -> io.BytesIO:
 @pytest.fixture(params=["memory", "files"])
 def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Coordinator:
     farm: Coordinator = Farm(Machine(lambda _: wheel("demo", "1.0"))).coordinator
+    farm = replace(farm, clock=lambda: "2036-01-01T00:00:00Z")  # years after all events
     if request.param == "files":
         store = LocalStore(tmp_path / "store")
         farm = replace(farm, store=store, tree=FileTree(tmp_path / "tree", store.path))
     farm.events.append("company/base", IndexConfigured(index=Index(name="company/base")))
+    farm.events.append("third", IndexConfigured(index=Index(name="third", kind=IndexClass.MIRROR)))
     return farm
 
 
@@ -56,7 +59,7 @@ def page(farm: Coordinator, path: str) -> str:
 
 def test_a_zip_becomes_a_folder_with_who_and_when(farm: Coordinator) -> None:
     files = {**INDEX, "_static/x.css": "h1{}", ".buildinfo": "hidden"}
-    assert put(farm, "company/base", "Demo", "1.0", packed(files), "anna") == "/company/base/+doc/demo/1.0/"
+    assert put(farm, "company/base", "Demo", "1.0", packed(files), who="anna") == "/company/base/+doc/demo/1.0/"
     assert page(farm, "1.0/index.html") == page(farm, "latest/index.html") == "<h1>Docs</h1>"
     assert page(farm, "1.0/_static/x.css") == "h1{}"
     assert page(farm, "1.0/.buildinfo") == ""
@@ -98,6 +101,56 @@ def test_the_tree_is_made_of_the_events_again(farm: Coordinator) -> None:
     assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
 
 
+@pytest.mark.parametrize(("content", "what"), [(None, "missing"), (b"other", "differs")])
+def test_a_zip_that_is_not_as_it_was_is_found_and_mended(farm: Coordinator, content: bytes | None, what: str) -> None:
+    for version in ("1.0", "2.0"):
+        put(farm, "company/base", "demo", version, packed(INDEX))
+    drop(farm, "company/base", "demo", "2.0")
+    put(farm, "company/base", "demo", "1.0", packed({"index.html": "new"}))
+    artifact = farm.events.since(0)[-1].payload.artifact  # type: ignore[union-attr]
+    path = f"company/base/+f/{artifact.sha256}/{artifact.name}"
+    farm.tree.remove(path)
+    if content:
+        farm.tree.write(path, content)
+    (fault,) = check(farm)
+    assert (fault.path, fault.what) == (path, what)
+    assert rebuild(farm) == ((fault,), ())
+    assert farm.tree.digest(path) == artifact.sha256
+
+
+def test_no_upload_waits_until_it_is_unpacked(farm: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    spread, rendered = farm.tree.spread, threading.Event()
+
+    def renders() -> None:
+        render(farm)
+        rendered.set()
+
+    def spread_slowly(files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
+        whole = [(content, tuple(paths)) for content, paths in files]
+        if any("/+doc/" in path for _, paths in whole for path in paths):
+            threading.Thread(target=renders, daemon=True).start()
+            assert rendered.wait(5)
+        spread(whole)
+
+    monkeypatch.setattr(farm.tree, "spread", spread_slowly)
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    assert rendered.is_set()
+    assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
+
+
+def test_what_the_disk_has_no_room_for_is_not_published(farm: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise FarmError("could not write; is the disk full?")
+
+    monkeypatch.setattr(farm.tree, "spread", full)
+    with pytest.raises(FarmError):
+        put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    monkeypatch.undo()
+    assert not any(isinstance(event.payload, DocsPublished) for event in farm.events.since(0))
+    put(farm, "company/base", "demo", "1.0", packed(INDEX))
+    assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
+
+
 def test_its_zip_stays_until_it_is_replaced(farm: Coordinator) -> None:
     put(farm, "company/base", "demo", "1.0", packed({"index.html": "old"}))
     assert collect(farm, older_than=0) == ()
@@ -116,7 +169,7 @@ def test_what_cannot_be_shown_holds_nothing_else_up(farm: Coordinator) -> None:
 def test_it_goes_with_its_index(farm: Coordinator) -> None:
     put(farm, "company/base", "demo", "1.0", packed(INDEX))
     farm.events.append("company/base", IndexDeleted())
-    render(farm)
+    catch_up(farm)
     assert farm.tree.names("company/base/+doc") == ()
 
 
@@ -160,7 +213,16 @@ def test_too_much_is_refused(farm: Coordinator, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("index", "project", "version", "status"),
-    [("nowhere", "demo", "1.0", 404), ("company/base", "../x", "1.0", 400), ("company/base", "demo", "latest", 400)],
+    [
+        ("nowhere", "demo", "1.0", 404),
+        ("third", "demo", "1.0", 403),
+        ("company/base/+pending", "demo", "1.0", 403),
+        ("company/base", "../x", "1.0", 400),
+        ("company/base", "demo", "latest", 400),
+        ("company/base", "x" * 300, "1.0", 400),
+        ("company/base", "demo", "9" * 300, 400),
+        ("company/base", "demo", "9" * 5000, 400),
+    ],
 )
 def test_what_it_is_called_is_checked(farm: Coordinator, index: str, project: str, version: str, status: int) -> None:
     with pytest.raises(Refused) as error:

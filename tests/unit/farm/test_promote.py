@@ -10,7 +10,7 @@ from buildfarm.model.errors import Refused
 from buildfarm.model.events import FilePublished, Origin, Status
 from buildfarm.model.index import Index
 from tests.unit.farm.test_memory_story import DEMO, wheel
-from tests.unit.farm.test_receive import NAME, Site
+from tests.unit.farm.test_receive import EVERYTHING, NAME, Site
 
 SECOND = "demo-1.0-1-py3-none-any.whl"
 
@@ -90,6 +90,16 @@ def test_what_cannot_be_promoted(site: Site, operand: str, source: str, target: 
     assert (refusal.status, words in str(refusal)) == (status, True), str(refusal)
 
 
+@pytest.mark.parametrize("target", ["release", "sandbox"])
+def test_other_bytes_do_not_come_in_by_another_spelling(site: Site, target: str) -> None:
+    site.make(Index(name="more", accepts=EVERYTHING))
+    site.upload("more", wheel("demo", "1.0", body=b"other = 1\n"), "demo-1.0.0-py3-none-any.whl")
+    site.upload("release", wheel("demo", "1.0"))
+    said = str(refused(site, "demo==1.0", source="more", target=target))
+    assert said.startswith(f"demo-1.0.0-py3-none-any.whl already exists on {target}, spelt {NAME}: ")
+    assert set(site.files(target)) == {NAME}
+
+
 def test_a_volatile_index_takes_other_bytes_of_a_name(site: Site) -> None:
     site.upload("release", wheel("demo", "1.0", body=b"other = 1\n"))
     (promoted,) = promote(site.coordinator, ["demo==1.0"], source="release", target="sandbox")
@@ -136,6 +146,15 @@ def test_a_wheel_that_waits_can_be_deleted() -> None:
     site.settle()
     assert delete(site.coordinator, [NAME], index="dev/+pending")
     assert site.files("dev/+pending") == {}
+
+
+def test_nothing_is_built_onto_an_index_that_has_the_name_in_another_spelling() -> None:
+    site = Site()
+    site.make(Index(name="main", accepts=EVERYTHING))
+    site.upload("main", wheel("demo", "1.0", body=b"other = 1\n"), "Demo-1.0-py3-none-any.whl")
+    ticked = site.build(DEMO)
+    assert "spelt Demo-1.0-py3-none-any.whl" in ticked.judgements[0].withheld
+    assert set(site.files("main")) == {"Demo-1.0-py3-none-any.whl"}
 
 
 def test_a_built_wheel_is_promoted_with_its_results(site: Site) -> None:

@@ -7,10 +7,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from buildfarm.farm import gate
+from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.publish import release
 from buildfarm.farm.receive import Incoming, Receipt, receive
 from buildfarm.farm.tick import tick
 from buildfarm.farm.work import work_one
@@ -18,7 +21,9 @@ from buildfarm.model.errors import Refused
 from buildfarm.model.events import FileDeleted, FilePublished, IndexConfigured, Origin, Tried
 from buildfarm.model.index import Index, IndexClass
 from buildfarm.model.recipe import Override, Recipe
-from buildfarm.model.wheel import Verdict
+from buildfarm.model.records import Publication
+from buildfarm.model.token import Right, Token
+from buildfarm.model.wheel import Artifact, Verdict
 from tests.unit.farm.test_memory_story import Farm, Machine, sdist, wheel
 
 EVERYTHING = (Verdict.PASSED, Verdict.SKIPPED, Verdict.NOT_RUN)
@@ -38,7 +43,7 @@ class Site(Farm):
     def make(self, index: Index) -> None:
         self.coordinator.events.append(index.name, IndexConfigured(index=index))
 
-    def upload(self, index: str, content: bytes, filename: str = NAME, **said: str) -> Receipt:
+    def upload(self, index: str, content: bytes, filename: str = NAME, **said: Any) -> Receipt:
         digest = sha256(content).hexdigest()
         file = io.BytesIO(content)
         return receive(
@@ -46,7 +51,7 @@ class Site(Farm):
             Incoming(index=index, filename=filename, content=file, size=len(content), sha256=digest, who="ada", **said),
         )
 
-    def refused(self, index: str, content: bytes, filename: str = NAME, **said: str) -> Refused:
+    def refused(self, index: str, content: bytes, filename: str = NAME, **said: Any) -> Refused:
         with pytest.raises(Refused) as caught:
             self.upload(index, content, filename, **said)
         return caught.value
@@ -122,7 +127,7 @@ def test_other_bytes_do_not_come_in_by_another_spelling(site: Site, index: str, 
     [
         ("nowhere", NAME, {}, 404, "there is no index 'nowhere'"),
         ("third", NAME, {}, 403, "third is a mirror"),
-        ("dev/+pending", NAME, {}, 403, "upload them to dev"),
+        ("dev/+pending", NAME, {}, 403, "upload to dev"),
         ("sandbox", "demo-1.0.exe", {}, 400, "neither a wheel"),
         ("sandbox", "demo-1.0.whl", {}, 400, "neither a wheel"),
         ("sandbox", "../demo-1.0-py3-none-any.whl", {}, 400, "no plain file name"),
@@ -225,7 +230,7 @@ def test_every_interpreter_on_hand_that_it_covers_tests_it() -> None:
 @pytest.mark.parametrize(
     ("content", "filename", "words"),
     [
-        (sdist("demo", "1.0"), "demo-1.0.tar.gz", "an sdist has no tests here"),
+        (sdist("demo", "1.0"), "demo-1.0.tar.gz", "an sdist waits for a wheel of 1.0 on dev"),
         (wheel("demo", "1.0", "py2-none-any"), "demo-1.0-py2-none-any.whl", "nothing here is for"),
     ],
 )
@@ -240,6 +245,24 @@ def test_what_nothing_here_can_test_waits_with_the_reason_until_the_policy_takes
     site.make(Index(name="dev", accepts=EVERYTHING))
     assert site.upload("dev", content, filename).index == "dev"
     assert filename in site.files("dev")
+
+
+@pytest.mark.parametrize("first", [NAME, "demo-1.0.tar.gz"])
+def test_an_sdist_comes_through_with_a_wheel_of_its_version(site: Site, first: str) -> None:
+    contents = {NAME: wheel("demo", "1.0"), "demo-1.0.tar.gz": sdist("demo", "1.0")}
+    for name in (first, *(contents.keys() - {first})):
+        assert site.upload("dev", contents[name], name).index == "dev/+pending"
+        site.settle()
+    assert site.files("dev").keys() == contents.keys()
+    assert site.files("dev/+pending") == {}
+
+
+def test_an_sdist_does_not_come_through_where_its_wheel_fails() -> None:
+    site = Site(importable=False)
+    site.upload("dev", wheel("demo", "1.0"))
+    site.upload("dev", sdist("demo", "1.0"), "demo-1.0.tar.gz")
+    site.settle()
+    assert site.files("dev") == {}
 
 
 def test_the_sites_own_recipe_says_how_it_is_tested(site: Site) -> None:
@@ -259,6 +282,42 @@ def test_a_recipe_for_other_versions_says_nothing_of_this_one(site: Site) -> Non
     site.upload("dev", wheel("demo", "1.0"))
     site.settle()
     assert set(site.files("dev")[NAME]["_tests"].values()) == {"passed"}
+
+
+def test_other_bytes_that_come_while_the_first_are_let_through_wait_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = wheel("demo", "1.0", body=b"other = 1\n")
+
+    def release_slowly(farm: Coordinator, publication: Publication) -> bool:
+        if publication.index == "dev":
+            assert site.upload("dev", other).new
+        return release(farm, publication)
+
+    site.upload("dev", wheel("demo", "1.0"))
+    monkeypatch.setattr(gate, "release", release_slowly)
+    tick(site.coordinator)
+    work_one(site.place, site.worker)
+    tick(site.coordinator)
+    assert site.files("dev")[NAME]["hashes"]["sha256"] == sha256(wheel("demo", "1.0")).hexdigest()
+    assert site.files("dev/+pending")[NAME]["hashes"]["sha256"] == sha256(other).hexdigest()
+    (waits,) = gate.waiting(site.coordinator, "dev")
+    assert waits.artifact.sha256 == sha256(other).hexdigest()
+
+
+def test_a_token_that_is_revoked_meanwhile_publishes_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = site.ledger.tokens.keep(Token(index="sandbox", right=Right.UPLOAD), "a" * 64).id
+    put = site.store.put
+
+    def put_slowly(name: str, content: IO[bytes]) -> Artifact:
+        site.ledger.tokens.revoke(token)
+        return put(name, content)
+
+    monkeypatch.setattr(site.store, "put", put_slowly)
+    refusal = site.refused("sandbox", wheel("demo", "1.0"), token=token)
+    assert (refusal.status, f"token {token} was revoked" in str(refusal)) == (403, True)
+    tick(site.coordinator)
+    assert site.files("sandbox") == {}
 
 
 def test_what_was_deleted_while_it_waited_is_not_let_through(site: Site) -> None:

@@ -24,14 +24,17 @@ from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.farm import documents
+from buildfarm.farm.checkup import check
+from buildfarm.farm.collect import collect
 from buildfarm.farm.coordinator import Coordinator
-from buildfarm.farm.render import render, render_roots
+from buildfarm.farm.render import catch_up
 from buildfarm.farm.replicate import replicate
 from buildfarm.model.errors import FarmError, Refused
 from buildfarm.model.events import FileDeleted, FilePublished, FileYanked, IndexConfigured, IndexDeleted, ProjectMarked
 from buildfarm.model.events import Status as ProjectStatus
 from buildfarm.model.index import Index
 from buildfarm.model.standing import Changes, Standing
+from tests.unit.farm.test_collect import Meanwhile
 
 T = TypeVar("T")
 
@@ -94,8 +97,7 @@ class Home:
         self.store.path(published.artifact.sha256).unlink()
 
     def show(self) -> None:
-        render(self.farm)
-        render_roots(self.farm)
+        catch_up(self.farm)
 
     def changes(self, since: int) -> Changes:
         return Changes(standing=self.ledger.replication.standing(), events=self.ledger.replication.after(since, 3))
@@ -185,6 +187,18 @@ def test_what_was_deleted_and_collected_does_not_stop_a_replica(old: Home, new: 
     replicate(new.farm, old)
     assert new.files() == old.files()
     assert gone.artifact.name.encode() not in new.files()["main/simple/demo/index.html"]
+
+
+def test_what_it_brings_is_not_collected_before_its_events_are_there(
+    old: Home, new: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old.publish("main", "demo-1-py3-none-any.whl")
+    replicate(new.farm, old)
+    old.publish("main", "demo-2-py3-none-any.whl")
+    meanwhile = Meanwhile(monkeypatch, new.ledger.replication, "take", lambda: collect(new.farm, older_than=0))
+    replicate(new.farm, old)
+    meanwhile.end()
+    assert check(new.farm) == ()
 
 
 def test_a_file_that_a_page_links_to_must_be_there_and_be_it(old: Home, new: Home) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildfarm.model.index import Index, IndexClass, awaited, closure, heirs, is_name, pending_of, refused
+from buildfarm.model.index import Index, IndexClass, awaited, closure, heirs, is_name, laid_open, pending_of, refused
 
 MADE = (
     Index(name="mirror", kind=IndexClass.MIRROR),
@@ -81,6 +81,19 @@ def test_what_an_index_cannot_be_like(index: Index, said: str) -> None:
 def test_all_reasons_come_at_once() -> None:
     assert len(list(refused(Index(name="A", bases=("x", "x", "y")), INDEXES))) == 5
     assert list(refused(Index(name="new", bases=("company/dev", "customer/release")), INDEXES)) == []
+
+
+def test_what_everybody_sees_of_private_indexes() -> None:
+    indexes = {
+        "vault": Index(name="vault", private=True),
+        "staff": Index(name="staff", bases=("vault",), private=True),
+        "shop": Index(name="shop", bases=("staff",)),
+        "shop/+pending": Index(name="shop/+pending", bases=("shop",)),
+        "fair": Index(name="fair"),
+    }
+    assert laid_open("shop", indexes) == (("shop", "staff"), ("shop", "vault"))
+    assert laid_open("vault", indexes) == laid_open("shop", indexes)
+    assert laid_open("fair", indexes) == ()
 
 
 def test_a_circle_does_not_hang() -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildfarm.model.events import FilePublished, IndexEvent, Payload, ProjectMarked, Status
+from buildfarm.model.events import FileDeleted, FilePublished, IndexEvent, NameGivenUp, Payload, ProjectMarked, Status
 from buildfarm.model.index import Index, IndexClass
 from buildfarm.model.wheel import Artifact
-from buildfarm.pages.project import Project, fold, merged
+from buildfarm.pages.project import Project, fold, held, merged
 
 DEV, BASE = Index(name="company/dev", bases=("company/base",)), Index(name="company/base")
 MIRROR = Index(name="mirror", kind=IndexClass.MIRROR)
@@ -47,6 +47,32 @@ def test_what_an_internal_index_has_is_never_answered_from_a_mirror() -> None:
     assert shown(of(DEV), of(BASE), outside) == [("9.0", "mirror", "0")]
     for layers in ((of(BASE, published("1.0")), outside), (outside, of(BASE, published("1.0")))):
         assert shown(*layers) == [("1.0", "company/base", "0")]
+
+
+GONE = FileDeleted(project="demo", filename="demo-1.0-py3-none-any.whl")
+GIVEN_UP = NameGivenUp(project="demo")
+
+
+@pytest.mark.parametrize(
+    ("payloads", "holds"),
+    [
+        ([], False),
+        ([published("1.0"), GONE], True),
+        ([published("1.0"), GONE, GIVEN_UP], False),
+        ([published("1.0"), GONE, GIVEN_UP, published("1.0"), GONE], True),
+        ([published("1.0"), GIVEN_UP], True),
+        ([ProjectMarked(project="demo", status=Status.ARCHIVED)], True),
+        ([GIVEN_UP, GONE], False),
+    ],
+)
+@pytest.mark.parametrize("index", ["company/base", "company/base/+pending"])
+def test_a_name_is_held_without_files_until_it_is_given_up(index: str, payloads: list[Payload], holds: bool) -> None:
+    events = [IndexEvent(serial=serial, index=index, payload=each) for serial, each in enumerate(payloads)]
+    own = held(events).get("company/base", {})
+    assert ("demo" in own) is holds
+    outside = of(MIRROR, published("9.0"))
+    files = merged("demo", [(BASE, own.get("demo")), outside]).files
+    assert any(each.index == "mirror" for each in files) is not holds
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -173,7 +173,9 @@ def test_a_zip_of_a_million_entries_is_refused_by_its_end() -> None:
     content = zipped(["p/a"])
     struct.pack_into("<L", content, content.rindex(b"PK\5\6") + 12, 80 << 20)
     assert "more than 200000 entries" in refusal("p.zip", bytes(content))
-    struct.pack_into("<H", content, content.rindex(b"PK\5\6") + 10, 0xFFFF)
+    end = content.rindex(b"PK\5\6")
+    assert "ZIP64" in refusal("p.zip", bytes(content[:end] + b"PK\6\7" + bytes(16) + content[end:]))
+    struct.pack_into("<H", content, end + 10, 0xFFFF)
     assert "ZIP64" in refusal("p.zip", bytes(content))
 
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import time
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 
 import pytest
@@ -13,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
+from buildfarm.verify import wheelfile
 from buildfarm.verify.archive import NotAWheel
 from buildfarm.verify.binary import Format
+from buildfarm.verify.distinfo import read_entry_points, read_fields, read_metadata, read_record
 from buildfarm.verify.wheelfile import content_digest, read_wheel
 
 Build = Callable[..., bytes]
@@ -155,12 +160,78 @@ def test_a_bomb_is_refused_before_it_is_unpacked(wheel: Build) -> None:
         read_wheel(NAME, io.BytesIO(content), limit=999_999)
 
 
+def test_a_directory_that_is_too_large_is_refused_before_it_is_read() -> None:
+    size = 256 * 200_000 + 1
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0)
+    with pytest.raises(NotAWheel, match="its directory has 51,200,001 bytes, more than 51,200,000"):
+        read_wheel(NAME, io.BytesIO(bytes(size) + end))
+
+
 def test_a_bomb_that_lies_about_its_size_is_no_sound_zip(wheel: Build) -> None:
     content = wheel(NAME, {"farm/zeros": bytes(1_000_000)})
     lying = content.replace(struct.pack("<I", 1_000_000), struct.pack("<I", 10))
     assert lying != content
     with pytest.raises(NotAWheel, match="it is no sound zip file: Bad CRC-32"):
         read_wheel(NAME, io.BytesIO(lying), limit=10_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("METADATA", 1 << 20), ("WHEEL", 1 << 20), ("RECORD", 16 << 20), ("entry_points.txt", 1 << 20)]
+)
+def test_a_text_that_is_too_long_is_refused(name: str, limit: int) -> None:
+    content = archive((f"farm-1.0.dist-info/{name}", b"a\n" * (limit // 2) + b"\n"))
+    with pytest.raises(NotAWheel, match=f"its {name} has {limit + 1:,} bytes, more than {limit:,}"):
+        read_wheel(NAME, content)
+
+
+def test_an_elf_file_that_is_too_large_is_refused(wheel: Build, elf: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = elf()
+    monkeypatch.setattr(wheelfile, "_LARGEST_ELF", len(module) - 1)
+    with pytest.raises(NotAWheel, match=rf"its ELF file farm/field\.so has {len(module):,} bytes, more than"):
+        read_wheel(NATIVE, io.BytesIO(wheel(NATIVE, {"farm/field.so": module})))
+
+
+def test_members_are_read_in_pieces(wheel: Build) -> None:
+    size = 24 << 20
+    large = b"\0" * (size - 20) + b"/build/session" + bytes(6)
+    content = io.BytesIO(wheel(NAME, {"farm/large.bin": large}))
+    tracemalloc.start()
+    try:
+        found = read_wheel(NAME, content, root="/build/session")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size // 2
+    assert found.members[0].sha256 == hashlib.sha256(large).hexdigest()
+    assert found.traces == ("farm/large.bin",)
+
+
+def test_a_trace_is_found_where_two_pieces_meet(wheel: Build) -> None:
+    for before in range((1 << 20) - 14, (1 << 20) + 1, 7):
+        content = wheel(NAME, {"farm/large.bin": bytes(before) + b"/build/session"})
+        assert read_wheel(NAME, io.BytesIO(content), root="/build/session").traces == ("farm/large.bin",)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ("".join(f"X-{number}: 1\n" for number in range(80_000)), "its METADATA has 80,003 fields, more than anybody"),
+        ("Content-Type: message/rfc822\n\n" * 30_000, "its METADATA says that it is a mail of several parts"),
+        ("Content-Type: multipart/x; " + ";a=b" * 200_000 + "\n", "its METADATA says that it is a mail of several"),
+        (f"Requires-Python: {'>1,' * 300_000}>1\n", "Requires-Python in its METADATA is longer than 1,000 characters"),
+    ],
+)
+def test_metadata_that_would_take_minutes_is_refused_at_once(wheel: Build, more: str, sentence: str) -> None:
+    content = io.BytesIO(wheel(NAME, METADATA=f"Metadata-Version: 2.4\nName: farm\nVersion: 1.0\n{more}"))
+    began = time.process_time()
+    with pytest.raises(NotAWheel, match=sentence):
+        read_wheel(NAME, content)
+    assert time.process_time() - began < 3
+
+
+def test_a_record_of_more_rows_than_a_wheel_has_files_is_refused(wheel: Build) -> None:
+    with pytest.raises(NotAWheel, match="its RECORD has more than 200,000 rows"):
+        read_wheel(NAME, io.BytesIO(wheel(NAME, RECORD="a,,\n" * 200_001)))
 
 
 def test_an_error_of_the_disk_is_not_blamed_on_the_wheel(wheel: Build) -> None:
@@ -187,3 +258,30 @@ def test_any_bytes_are_a_wheel_or_not(wheel: Build, elf: Build, data: st.DataObj
     except NotAWheel:
         return
     assert found.project == "farm"
+
+
+LINES = """Name: farm
+Version: 1.0
+Wheel-Version: 1.0
+Project-URL: a
+Content-Type: multipart/mixed; boundary=x
+--x
+--x--
+Content-Transfer-Encoding: base64
+Content-Transfer-Encoding: x-uuencode
+begin 666 a
+end
+"
+ folded
+Summary: =?utf-8?q?=FF?=
+[a]
+a,sha256=b,1
+
+""".splitlines()
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(LINES) | st.text(max_size=9)).map("\n".join).map(str.encode))
+def test_any_text_is_read_or_refused(raw: bytes) -> None:
+    for read in (read_metadata, read_fields, read_record, lambda text: list(read_entry_points(text))):
+        with suppress(NotAWheel):
+            read(raw)

@@ -16,6 +16,7 @@ import pytest
 from buildfarm.app.server.asgi import App, make_app
 from buildfarm.app.server.running import IndexServer, Place
 from buildfarm.app.settings import Settings
+from buildfarm.farm.lay_out import DOCS
 from buildfarm.farm.render import ROOTS
 from buildfarm.model.events import IndexConfigured
 from buildfarm.model.index import Index
@@ -68,7 +69,8 @@ class House:
         self.said: list[str] = []
         self.settings = Settings(home=home, engine="none", upload_limit=100_000)
         self.server = IndexServer(self.settings, {}, Place(), report=self.said.append, heard=self.heard.append)
-        self.server.ledger.rendering.advance(ROOTS, 1 << 60)  # the pages here are made by hand
+        for what in (ROOTS, DOCS):
+            self.server.ledger.rendering.advance(what, 1 << 60)  # the pages here are made by hand
         for name in ("main", "company/base"):
             self.make_index(name)
         self.app: App = make_app(self.server.serving, heard=self.heard.append)

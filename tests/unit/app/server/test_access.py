@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from buildfarm.app.server.access import Access, secret_in
 from buildfarm.app.tokens import make_token
+from buildfarm.model.errors import FarmError
 from buildfarm.model.events import IndexConfigured, IndexDeleted
 from buildfarm.model.index import Index
 from buildfarm.model.token import EVERY, Right, Token
@@ -181,6 +183,41 @@ def test_the_ledger_is_asked_once_a_second() -> None:
     assert asked == ["indexes", "2d"]
     assert access.ready("") is not None
     assert access.ready("Bearer y") is None
+
+
+def test_while_the_ledger_cannot_be_read_what_it_said_last_goes_on(tmp_path: Path) -> None:
+    house = House(tmp_path / "home")
+    house.make_index("secret", private=True)
+    for index in ("main", "secret"):
+        (house.tree / index / "simple").mkdir(parents=True)
+        (house.tree / index / "simple/index.html").write_text(index)
+    ledger, access = house.settings.ledger, house.server.serving.access
+    token, secret = make_token(house.server.ledger.tokens, Token(index="secret", right=Right.READ))
+    short, other = secret_of(house, "secret", expires=60), secret_of(house, "secret")
+
+    def answers(after: float = 2) -> list[int]:
+        """So many seconds later: what is public, what is private for nobody, for two tokens, and for one not known."""
+        access._anybody = (access._anybody[0] - after, access._anybody[1])
+        for digest, (at, found) in access._tokens.items():
+            access._tokens[digest] = (at - after, found)
+        asked = [("/main/simple/", other), *(("/secret/simple/", each) for each in ("", secret, short, other))]
+        return [house.ask(path, Authorization=each and basic(each)).status for path, each in asked]
+
+    with house.server:
+        house.ask("/main/simple/")
+        for each in (secret, short):
+            house.ask("/secret/simple/", Authorization=basic(each))
+        house.server.ledger.database.close()
+        whole = ledger.read_bytes()
+        ledger.write_bytes(b"nonsense" * 1000)
+        assert answers() == answers() == [200, 401, 200, 200, 503]
+        assert answers(60) == [200, 401, 200, 401, 503], "a token expires without the ledger"
+        with pytest.raises(FarmError, match="file is not a database"):
+            house.ask("/+health")
+        house.server.ledger.database.close()
+        ledger.write_bytes(whole)
+        house.server.ledger.tokens.revoke(token.id)
+        assert answers() == [200, 401, 401, 200, 200]
 
 
 def test_tokens_of_strangers_do_not_fill_the_memory() -> None:

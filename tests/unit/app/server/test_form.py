@@ -84,6 +84,7 @@ def test_digests_of_the_form_are_held_against_the_bytes(name: str, digest: str) 
         (body(field("name", b"a")), "the form has no file 'content'; twine and uv publish send one"),
         (body((FILE, b"x"), (FILE, b"x")), "the form has two files 'content'; send each file in a form of its own"),
         (body(field("name", b"a"), field("name", b"b"), (FILE, b"")), "the form says name twice"),
+        (body(field("version", b"9" * 1001), (FILE, b"")), "the field version of the form has more than 1,000 bytes"),
         (b"nonsense", "the form cannot be read: "),
         (b"--xXx\r\nBad Header: x\r\n\r\n", "the form cannot be read: "),
         (b"--xXx\r\n" + b"X-A: b\r\n" * 9, "the form cannot be read: Maximum header count exceeded"),

@@ -57,6 +57,13 @@ def test_what_was_not_tested_stands_under_its_own_tags() -> None:
     assert column == Column(platform=LINUX, python="cp39")
 
 
+def test_what_is_said_of_a_file_and_not_of_a_target_stands_there_too() -> None:
+    sdist = file("demo-1.0.tar.gz", "1.0", Tried(target="*", verdict=Verdict.SKIPPED, reason="its wheel counts"))
+    found = matrix([sdist])
+    assert found.columns == (Column(platform="source", python="sdist"),)
+    assert found.rows[0].cells == (Cell(state="skipped", reason="its wheel counts"),)
+
+
 def test_what_is_yanked_counts_only_where_nothing_else_is_there() -> None:
     target = f"cp39-{LINUX}"
     old = file(f"demo-1.0-cp39-cp39-{LINUX}.whl", "1.0", passed(target), yanked="superseded")

@@ -115,7 +115,7 @@ def test_the_page_of_a_project(data: st.DataObject) -> None:
                 links=((text(), "https://ok.example/"),),
                 description=text(),
             ),
-            files=[file_shown(file, lambda path: True, lambda index: True)],
+            files=[file_shown(file, lambda path: True, ["company/base"])],
             documents=[("1.0", "/company/base/+doc/demo/1.0/")],
             readable=frozenset(),
         )
@@ -139,6 +139,6 @@ def test_lists_and_changes(data: st.DataObject) -> None:
         uploaded="",
         source=text(),
     )
-    rows = [change(IndexEvent(serial=1, index="main", payload=published, who=text(), at=1.0))]
+    rows = [change(IndexEvent(serial=1, index="main", payload=published, who=text(), at=1.0), ["main"])]
     harmless(render("changes.html", q="", of="", before=None, rows=rows, older=None))
     ET.fromstring(render("changes.xml", of="", rows=rows, base="http://h"))

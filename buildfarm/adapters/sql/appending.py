@@ -1,0 +1,112 @@
+"""One event more: whether it says anything new, and what goes with it in the same transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, insert, select, update
+
+from buildfarm.adapters.sql import plain
+from buildfarm.adapters.sql import tables as t
+from buildfarm.adapters.sql.database import Transaction
+from buildfarm.adapters.sql.standing import refuse_on_replica
+from buildfarm.model.events import FileDeleted, FilePublished, IndexConfigured, IndexDeleted, Payload, subject
+from buildfarm.model.index import settings
+
+LIVING = ("wanted", "published")
+"""States of a publication whose file is on its index, or on its way there."""
+
+LIVE = t.publications.c.state.in_(LIVING)
+"""That a publication has one of them."""
+
+
+def of_file(index: str, file: str) -> ColumnElement[bool]:
+    """That a publication is of a file of that name."""
+    return (t.publications.c.index_name == index) & (t.publications.c.file == file)
+
+
+def append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
+    """See ``ports.Events``."""
+    tx.in_turn("index_events")
+    refuse_on_replica(tx)
+    last = _last(tx, index, payload)
+    if _says(last) == _says(plain.tagged(payload)):
+        return False
+    if isinstance(payload, FileDeleted) and payload.sha256 not in ("", _digest_of(last)):
+        return False
+    if not isinstance(payload, IndexConfigured | IndexDeleted) and not _is_there(tx, index):
+        _insert(tx, index, IndexConfigured(index=settings(index, {})), who)
+    if isinstance(payload, FileDeleted):
+        withdrawn = of_file(index, payload.filename) & LIVE
+        if payload.sha256:
+            withdrawn &= t.publications.c.wheel == payload.sha256
+        tx.connection.execute(update(t.publications).where(withdrawn).values(state="withdrawn"))
+    if isinstance(payload, IndexDeleted):
+        left = (t.publications.c.index_name == index) & LIVE
+        tx.connection.execute(update(t.publications).where(left).values(state="withdrawn"))
+        live = (t.tokens.c.index_name == index) & t.tokens.c.revoked.is_(None)
+        tx.connection.execute(update(t.tokens).where(live).values(revoked=tx.now))
+    _insert(tx, index, payload, who)
+    tx.points.append("event")
+    return True
+
+
+def _insert(tx: Transaction, index: str, payload: Payload, who: str) -> None:
+    written = plain.tagged(payload)
+    tx.connection.execute(
+        insert(t.index_events).values(
+            index_name=index,
+            project=payload.project,
+            kind=written["is"],
+            file=subject(payload),
+            payload=written,
+            at=tx.now,
+            who=who,
+        )
+    )
+
+
+_SAME = {
+    # Of which kinds an event was the last that says whether another says something new: a file that was yanked since is
+    # not published anew, one that was deleted since is; and its yank went with it.
+    "FilePublished": ("FilePublished", "FileDeleted"),
+    "FileDeleted": ("FilePublished", "FileDeleted"),
+    "FileYanked": ("FileYanked", "FileDeleted"),
+    "ProjectMarked": ("ProjectMarked",),
+    "NameGivenUp": (),  # whoever gives one up has seen that it is owned again
+    "IndexConfigured": ("IndexConfigured", "IndexDeleted"),
+    "IndexDeleted": ("IndexConfigured", "IndexDeleted"),
+    "DocsPublished": ("DocsPublished", "DocsDeleted"),
+    "DocsDeleted": ("DocsPublished", "DocsDeleted"),
+}
+
+
+def _last(tx: Transaction, index: str, payload: Payload) -> dict[str, object]:
+    """What was said last of the same; empty where nothing was."""
+    query = (
+        select(t.index_events.c.payload)
+        .where(
+            t.index_events.c.index_name == index,
+            t.index_events.c.project == payload.project,
+            t.index_events.c.file == subject(payload),
+            t.index_events.c.kind.in_(_SAME[type(payload).__name__]),
+        )
+        .order_by(t.index_events.c.serial.desc())
+        .limit(1)
+    )
+    return tx.connection.execute(query).scalar() or {}
+
+
+def _digest_of(said: dict[str, object]) -> str:
+    """Of which bytes an event says that they are there; empty where it says something else, or there is none."""
+    payload = plain.payload(said) if said else None
+    return payload.artifact.sha256 if isinstance(payload, FilePublished) else ""
+
+
+def _is_there(tx: Transaction, index: str) -> bool:
+    events = t.index_events.c
+    told = select(events.kind).where(events.index_name == index, events.project == "")
+    return tx.connection.execute(told.order_by(events.serial.desc()).limit(1)).scalar() == "IndexConfigured"
+
+
+def _says(payload: dict[str, object]) -> dict[str, object]:
+    """An event without its time: said twice after a kill, it is the same event."""
+    return {name: value for name, value in payload.items() if name != "uploaded"}
