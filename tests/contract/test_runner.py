@@ -140,7 +140,7 @@ def play(command: Command, files: MutableMapping[str, bytes]) -> tuple[int, byte
 
 
 CONTAINER = pytest.param("container", marks=pytest.mark.engine, id="container")
-HOSTS = [pytest.param("plain", id="plain"), pytest.param("bubblewrap", marks=pytest.mark.host, id="bubblewrap")]
+HOSTS = [pytest.param(each, marks=pytest.mark.host, id=each) for each in ("plain", "bubblewrap")]
 
 
 def make(kind: str, home: Path, given: Provision = NOTHING, parents: tuple[cgroup.Parent, ...] = ()) -> Farm:

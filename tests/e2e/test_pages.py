@@ -24,6 +24,7 @@ from sqlalchemy import insert
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.sql.plain import tagged
 from buildfarm.adapters.sql.tables import index_events
+from buildfarm.app.server.access import CHALLENGE
 from buildfarm.farm.documents import put
 from buildfarm.farm.render import PAGES as PAGES_OF
 from buildfarm.farm.render import ROOTS
@@ -332,7 +333,7 @@ def test_what_may_not_be_read_is_nowhere(site: Served) -> None:
         "/+ui/changes.atom?index=lab",
     ):
         refused = site.get(path)
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Basic realm="buildfarm"')
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, CHALLENGE)
         assert site.get(path, site.make_token("company/dev", "read")).status_code == 403
         assert site.get(path, secret).status_code == 200
 

@@ -155,7 +155,10 @@ def test_without_credentials_they_are_asked_for(home: Served) -> None:
 def test_an_index_that_is_not_there(home: Served, secret: str) -> None:
     home.make_index("hidden", private=True)
     answer = home.upload("mian", *make_wheel("nowhere", "1.0"), secret)
-    assert (answer.status_code, answer.text) == (404, "there is no index mian; those that there are: main, other\n")
+    assert (answer.status_code, answer.text) == (
+        404,
+        "there is no index mian; those that there are: main, other, third\n",
+    )
     assert home.upload("hidden", *make_wheel("nowhere", "1.0"), secret).status_code == 403
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
@@ -32,8 +34,13 @@ class Transaction:
     """An open transaction, and the names of what it is about to make true."""
 
     connection: Connection
-    now: float
     points: list[str] = field(default_factory=list)
+
+    @cached_property
+    def now(self) -> float:
+        """When it is, for all that it writes."""
+        asked = _NOW if self.connection.dialect.name == "sqlite" else "SELECT extract(epoch FROM clock_timestamp())"
+        return float(self.connection.exec_driver_sql(asked).scalar_one())
 
     def in_turn(self, table: str) -> None:
         """Nobody else writes to the table until the commit: its serials are then in the order of the commits."""
@@ -94,7 +101,7 @@ class Database:
                 self._engine.connect() as connection,
                 connection.execution_options(reads=reads, postgresql_readonly=reads).begin(),
             ):
-                yield Transaction(connection, _now(connection))
+                yield Transaction(connection)
         except DatabaseError as error:
             if type(error) not in (DatabaseError, OperationalError):  # the others are faults of ours
                 raise
@@ -121,7 +128,7 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get("reads", False)
-        connection.exec_driver_sql(f"PRAGMA query_only={reads:d}")
+        cast("sqlite3.Connection", connection.connection.driver_connection).execute(f"PRAGMA query_only={reads:d}")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
@@ -150,9 +157,3 @@ def _explained(error: DatabaseError) -> tuple[str, BaseException]:
             return "something else has been writing to it all the time: end that, and do this again", error
         case _:
             return "look at its file and its disk", error
-
-
-def _now(connection: Connection) -> float:
-    # Every transaction asks: as text, which is not put together anew each time.
-    asked = _NOW if connection.dialect.name == "sqlite" else "SELECT extract(epoch FROM clock_timestamp())"
-    return float(connection.exec_driver_sql(asked).scalar_one())

@@ -16,6 +16,8 @@ from buildfarm.model.session import Command
 from buildfarm.pages.project import fold
 from tests.unit.farm.test_memory_story import DEMO, PLATFORM, Farm, Machine, wheel
 
+pytestmark = pytest.mark.slow  # each is a story of several builds
+
 PURE = "demo-1.0-py3-none-any.whl"
 SECOND = "demo-1.0-1-py3-none-any.whl"
 

@@ -125,7 +125,7 @@ class House:
         return Answer(sent[0]["status"], found, b"".join(each.get("body", b"") for each in sent[1:]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: a test that forks while its threads ask the ledger may hang
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp_path_factory.mktemp("house") / "home")
     with house.server:
