@@ -227,7 +227,7 @@ class Events(Protocol):
         bytes.
 
         The latter is kept as a conflict, never an overwrite; but what the arrival ``replaces`` is withdrawn. Raises
-        ``Refused`` (403) where the token of the arrival has ended.
+        ``Refused``: 403 where the token of the arrival has ended, 404 where the index was deleted and it was not built.
         """
 
     def publications(
@@ -246,8 +246,9 @@ class Events(Protocol):
 
     def append(self, index: str, payload: Payload, who: str = "", token: int = 0) -> bool:
         """Append the event; False where it is what was said last of the same, by file name and digest, or deletes bytes
-        that do not have the name. A file that is deleted is withdrawn with that; with an index, whatever was to come
-        onto it, and its tokens are revoked. Raises ``Refused`` (403) where the token with that id has ended.
+        that do not have the name. A file that is deleted is withdrawn with that. With an index go its files, that where
+        some wait for it, whatever was to come onto both, and its tokens. Raises ``Refused``: 403 where the token with
+        that id has ended, 404 where the index was deleted.
 
         The first event of an index that was not configured configures it as a new one. Serials are in the order of
         the commits: whoever has read up to one has missed none before it.
@@ -462,6 +463,9 @@ class Tree(Protocol):
 
     def write(self, path: str, content: bytes) -> None:
         """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
+
+    def pour(self, path: str, content: IO[bytes]) -> None:
+        """``write`` what is read to the end, which may be more than the memory has room for."""
 
     def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
         """Each of the contents to all of its paths, in their order, as ``write`` does; they may share their bytes."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from buildfarm.adapters.container.engine import Engine
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell does it for what it starts in the background; who is tested here must hear Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if os.environ.get("CI") != "true":  # people wait; where a test says how many examples it takes, that many
+    settings.register_profile("quick", max_examples=20)
+    settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

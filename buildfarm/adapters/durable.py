@@ -141,7 +141,8 @@ def sweep(folder: Path) -> int:
     removed = 0
     for path in (folder / ".tmp").glob("*-*"):
         try:
-            abandoned = not _lives(path.name.partition("-")[0]) or time.time() - path.stat().st_mtime > _OLD
+            changed = path.stat().st_ctime  # a new name of an old page is new
+            abandoned = not _lives(path.name.partition("-")[0]) or time.time() - changed > _OLD
             if abandoned:
                 path.unlink()
                 removed += 1

@@ -63,5 +63,5 @@ class Elsewhere:
                     tag=response.headers.get("etag", ""),
                     content=None if response.status_code == 304 else bytes(content),
                 )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: a header that is not ASCII
             raise FarmError(f"{redacted(url)}: {redacted(str(error)) or type(error).__name__}") from error

@@ -75,6 +75,10 @@ class MemoryTree:
         plain_path(path)
         self._files[path] = content
 
+    def pour(self, path: str, content: IO[bytes]) -> None:
+        """Replace the file."""
+        self.write(path, content.read())
+
     def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
         """Each of the contents to all of its paths."""
         for content, paths in files:

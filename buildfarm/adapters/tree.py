@@ -47,6 +47,19 @@ class FileTree:
         """Replace the file in one step: a reader sees the old or the new bytes. Durable when it returns."""
         self.spread([(content, [path])])
 
+    def pour(self, path: str, content: IO[bytes]) -> None:
+        """``write`` what is read to the end, a piece at a time."""
+        at = self._at(path)
+        try:
+            with durable.aside(self._folder) as (temporary, file):
+                shutil.copyfileobj(content, file)
+                durable.settle(file, 0o644)
+                durable.make_folder(at.parent)
+                durable.replace(temporary, at)
+            durable.sync_folder(at.parent)
+        except OSError as error:
+            raise self._failed("write", path, error) from error
+
     def spread(self, files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
         """Each of the contents to all of its paths, in their order; what is there already is left alone.
 

@@ -18,21 +18,10 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of
 from buildfarm.farm.gate import waiting
 from buildfarm.farm.names import foreign
-from buildfarm.model.canonical import to_plain
-from buildfarm.model.events import (
-    FileDeleted,
-    FilePublished,
-    FileYanked,
-    IndexConfigured,
-    IndexDeleted,
-    IndexEvent,
-    NameGivenUp,
-    Origin,
-    ProjectMarked,
-    subject,
-)
+from buildfarm.model.events import FilePublished, IndexConfigured, IndexEvent, Payload, subject
 from buildfarm.model.index import Index, awaited, closure, laid_open
 from buildfarm.model.records import Publication
+from buildfarm.pages.changes import change
 
 _LAST = 20  # events that are shown
 
@@ -167,53 +156,29 @@ def _pending_json(publication: Publication) -> dict[str, Any]:
 
 
 def _event_json(event: IndexEvent) -> dict[str, Any]:
+    done = change(event)
+    more = "; ".join(filter(None, (done.note, _details(event.payload))))
     return {
         "serial": event.serial,
         "at": event.at,
         "who": event.who,
-        "kind": _kind(event),
+        "kind": done.what,
         "project": event.payload.project,
         "file": subject(event.payload),
-        "said": _said(event),
+        "said": ": ".join(filter(None, (done.subject, more))),
     }
 
 
-_VERBS = {Origin.BUILT: "built", Origin.UPLOADED: "uploaded", Origin.ADMITTED: "admitted", Origin.PROMOTED: "promoted"}
-
-
-def _kind(event: IndexEvent) -> str:
-    match event.payload:
-        case FilePublished(origin=origin):
-            return _VERBS[origin]
-        case FileYanked(reason=reason):
-            return "unyanked" if reason is None else "yanked"
-        case FileDeleted() | IndexDeleted():
-            return "deleted"
-        case ProjectMarked(status=status):
-            return str(status)
-        case IndexConfigured():
-            return "configured"
-        case NameGivenUp():
-            return "disowned"
-        case payload:
-            return type(payload).__name__
-
-
-def _said(event: IndexEvent) -> str:
-    match event.payload:
-        case FilePublished(artifact=artifact, source=source, tried=tried):
-            results = ", ".join(f"{each.target} {each.verdict}" for each in tried)
-            more = [f"from {source}" if source else "", results]
-            return "; ".join(filter(None, (artifact.name, *more)))
-        case FileYanked(filename=filename, reason=reason) | FileDeleted(filename=filename, reason=reason):
-            return f"{filename}: {reason}" if reason else filename
-        case ProjectMarked(project=project, reason=reason):
-            return f"{project}: {reason}" if reason else project
+def _details(payload: Payload) -> str:
+    """What whoever keeps the indexes is told besides: every result, and what an index is more than its traits."""
+    match payload:
+        case FilePublished(tried=tried):
+            return ", ".join(f"{each.target} {each.verdict}" for each in tried)
         case IndexConfigured(index=index):
-            settings = {key: value for key, value in to_plain(index).items() if key != "name"}
-            return ", ".join(f"{key} {value}" for key, value in settings.items()) or "as indexes are"
-        case payload:
-            return payload.project
+            more = {"bases": index.bases, "accepts": index.accepts, "reserved": index.reserved}
+            return "; ".join(f"{name} {', '.join(values)}" for name, values in more.items() if values)
+        case _:
+            return ""
 
 
 def _time(at: float) -> str:

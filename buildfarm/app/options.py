@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from buildfarm.model.recipe import Recipe
 
 PORT = 8420  # of `buildfarm serve`
-OPERANDS = click.argument("operands", nargs=-1, metavar="[RECIPE|REQUIREMENT|PATH]...")
-FILES = click.option("-r", "--requirement", "files", multiple=True, metavar="FILE", help="A requirements.txt.")
 
 
 def examples(*lines: str) -> str:
@@ -48,16 +46,27 @@ TARGETS = click.option(
     callback=_possible,
     help="Build identifiers: 'cp313-*'. Repeatable.",
 )
-INDEX = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
+INDEX = click.option("--index", metavar="NAME", help="The index (default: main).")
+JOBS = click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else there.")
 
 
-def span(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    """A length of time such as ``30d``, in seconds."""
-    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", value)
+def span(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A length of time such as ``30d``, in seconds; None where none is said."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhdw])", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is no length of time: a number with s, m, h, d or w, such as 30d")
-    return float(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]])
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]]
+
+
+def some_span(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """The same, of more than no time at all."""
+    seconds = span(context, parameter, value)
+    if seconds == 0:
+        raise click.BadParameter(f"{value!r} is no time at all")
+    return seconds
 
 
 def news_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +30,9 @@ from buildfarm.adapters.owners import LocalOwners
 from buildfarm.adapters.pinned_table import PinnedTable
 from buildfarm.adapters.resolver import UvResolver
 from buildfarm.adapters.sources import UpstreamSources, places
-from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.upstream import open_upstream
 from buildfarm.app import containers, fetching
+from buildfarm.app.home import crash_at, make_home, open_ledger
 from buildfarm.app.machine import Machine, look, offered
 from buildfarm.app.once import LateRunner, Once
 from buildfarm.app.progress import Lines, Messages, Screen, ToldClaims, ToldLog
@@ -93,7 +92,7 @@ def open_site(settings: Settings, environ: Mapping[str, str], screen: Screen | N
     Raises ``FarmError`` where this machine cannot serve.
     """
     home, crash = settings.home, crash_at(settings.crash_at)
-    _make(home)
+    make_home(home)
     screen = screen or Lines(Messages())
     config = fetching.pip_config(settings, environ)
     machine = look(settings, environ, settings.answers)
@@ -204,44 +203,6 @@ def toolchain_of(settings: Settings, environ: Mapping[str, str], machine: Machin
         report=report,
         store=open_store(settings),
     )
-
-
-@contextmanager
-def open_ledger(settings: Settings) -> Iterator[Ledger]:
-    """The ledger of a site, alone: enough for whoever neither builds nor renders. Raises ``FarmError``."""
-    _make(settings.home)
-    with suppress(OSError):  # it is there, or SQLite says what is the matter
-        settings.ledger.touch(0o600, exist_ok=False)  # SQLite gives what it writes beside it the same mode
-    locks = settings.home / "owners.locks"
-    ledger = Ledger(
-        f"sqlite:///{settings.ledger}", term=settings.lease, folder=locks, crash=crash_at(settings.crash_at)
-    )
-    try:
-        yield ledger
-    finally:
-        ledger.database.close()
-
-
-def crash_at(point: str) -> Callable[[str], None]:
-    """Kill this process with SIGKILL when it passes the point. Empty: never; ``list``: print every point instead."""
-
-    def crash(passed: str) -> None:
-        if passed == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if point == "list":
-            sys.stderr.write(f"crash point {passed}\n")
-
-    return crash
-
-
-def _make(home: Path) -> None:
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        trouble = "" if os.access(home, os.W_OK | os.X_OK) else "it cannot be written to"
-    except OSError as error:
-        trouble = error.strerror or str(error)
-    if trouble:
-        raise FarmError(f"the home {home} cannot be used: {trouble}; choose another with --home or BUILDFARM_HOME")
 
 
 def _clock() -> str:

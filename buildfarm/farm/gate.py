@@ -77,6 +77,8 @@ def hold(farm: Coordinator, request: BuildRequest, judgements: Iterable[Judgemen
         for each in waiting(farm, request.index, upload.recipe.name):
             if each.artifact == upload.artifact and not judgement.good:
                 farm.events.remark(each, judgement.withheld or f"its test for {judgement.waits} has not run")
+                if _by_its_wheels(farm, request, upload) not in ((), judgement.tried):  # its wheel came meanwhile
+                    farm.events.remark(each, "")
 
 
 def _request(farm: Coordinator, files: Iterable[Publication]) -> None:

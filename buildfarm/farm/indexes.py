@@ -8,7 +8,6 @@ from dataclasses import replace
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of, project_of
 from buildfarm.farm.render import catch_up
-from buildfarm.farm.withdraw import remove
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import IndexConfigured, IndexDeleted
 from buildfarm.model.index import Index, awaited, pending_of, refused
@@ -55,7 +54,6 @@ def force_delete_index(farm: Coordinator, name: str, *, who: str = "") -> tuple[
         for project in sorted(_names(farm, each))
         for file in project_of(farm, each, project).files
     )
-    remove(farm, files, reason=f"the index {name} was deleted", who=who)
     _delete(farm, name, who)
     return files
 
@@ -68,8 +66,7 @@ def _configure(farm: Coordinator, index: Index, indexes: Mapping[str, Index], wh
 
 
 def _delete(farm: Coordinator, name: str, who: str) -> None:
-    for each in reversed(_both(farm, name)):
-        farm.events.append(each, IndexDeleted(), who)
+    farm.events.append(name, IndexDeleted(), who)
     catch_up(farm)
 
 

@@ -24,6 +24,7 @@ DOCS = "docs"
 for them.
 """
 
+_LARGE = MIB  # bytes of a file that is brought to the disk by itself, not together with hundreds
 _WHOLE = ".whole"
 _ABOUT = DocsPublished | DocsDeleted | IndexDeleted
 
@@ -111,7 +112,12 @@ def _unpack(farm: Coordinator, at: str, artifact: Artifact) -> None:
     """Put the files of a zip of the store there. Nobody is led to them until all of them are."""
     if farm.tree.read(f"{at}/{_WHOLE}") is None:
         with farm.store.open(artifact.sha256) as content:
-            farm.tree.spread((_bytes(entry), [f"{at}/{entry.path}"]) for entry in pages_of(artifact.name, content))
+            pages = pages_of(artifact.name, content)
+            farm.tree.spread((_bytes(each), [f"{at}/{each.path}"]) for each in pages if each.size <= _LARGE)
+            for each in pages:
+                if each.size > _LARGE:
+                    with each.open() as file:
+                        farm.tree.pour(f"{at}/{each.path}", file)
         farm.tree.write(f"{at}/{_WHOLE}", b"")
 
 

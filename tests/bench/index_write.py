@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,19 +42,8 @@ ANY = tuple(each for each in Verdict if each is not Verdict.FAILED)
 def coordinator(home: Path) -> tuple[Coordinator, Ledger]:
     """A coordinator over a ledger, a store and a tree on disk."""
     ledger, store = Ledger(f"sqlite:///{home / 'ledger.db'}", folder=home / "locks"), LocalStore(home / "store")
-    farm = replace(
-        Farm(Machine(lambda _: {})).coordinator,
-        requests=ledger.requests,
-        jobs=ledger.jobs,
-        locks=ledger.locks,
-        learning=ledger.learning,
-        events=ledger.events,
-        rendering=ledger.rendering,
-        replication=ledger.replication,
-        store=store,
-        tree=FileTree(home / "index", store.path),
-    )
-    return farm, ledger
+    over = (ledger, store, FileTree(home / "index", store.path))
+    return Farm(Machine(lambda _: {}), over=over).coordinator, ledger
 
 
 def fill(farm: Coordinator, ledger: Ledger, index: str, home: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from buildfarm.adapters import durable
 from buildfarm.adapters.memory import MemoryStore, MemoryTree
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
@@ -36,6 +37,15 @@ def test_one_content_at_many_paths(places: tuple[Store, Tree]) -> None:
     assert [tree.read(path) for path in ("a/x", "b/x", "c/d/x")] == [b"one", b"three", b"one"]
     assert tree.names("a") == ("x", "y")
     assert tree.names("nowhere") == tree.names("a/x") == ()
+
+
+def test_what_is_poured_is_whole_and_in_the_place_of_what_was_there(places: tuple[Store, Tree]) -> None:
+    _, tree = places
+    tree.spread([(b"old", ["a/b/x", "a/y"])])
+    tree.pour("a/b/x", io.BytesIO(b"new" * 100_000))
+    assert (tree.read("a/b/x"), tree.read("a/y")) == (b"new" * 100_000, b"old")
+    tree.pour("c/d", io.BytesIO())
+    assert tree.read("c/d") == b""
 
 
 def test_what_is_removed_is_gone(places: tuple[Store, Tree]) -> None:
@@ -70,6 +80,20 @@ def test_a_path_leads_to_one_folder_and_then_to_another(places: tuple[Store, Tre
 
 
 @pytest.mark.skipif(os.name != "posix", reason="counts links")
+def test_a_new_name_of_an_old_page_is_nothing_that_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, replace = FileTree(tmp_path, lambda _: tmp_path), durable.replace
+
+    def replace_after_a_sweep(source: Path | str, target: Path | str) -> None:
+        durable.sweep(tmp_path)  # as each command does
+        replace(source, target)
+
+    tree.write("a/x", b"one")
+    os.utime(tmp_path / "a/x", (0, 0))
+    monkeypatch.setattr(durable, "replace", replace_after_a_sweep)
+    tree.spread([(b"one", ["a/x", "b/x"])])
+    assert tree.read("b/x") == b"one"
+
+
 def test_a_hundred_paths_of_one_content_are_one_file(tmp_path: Path) -> None:
     tree = FileTree(tmp_path, lambda sha256: tmp_path / sha256)
     paths = [f"{number}/simple/x/index.json" for number in range(100)]

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,9 +124,25 @@ class Farm:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all tests that can share it: its tool-chain and zig's cache are made once."""
-    return tmp_path_factory.mktemp("home")
+def equipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Gives a home the tool-chain and zig's cache of all others, in every process of this run: they are made once."""
+    base = tmp_path_factory.getbasetemp()
+    everybodys = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def equip(home: Path) -> Path:
+        for name in ("tools", "cache/zig"):
+            (everybodys / name).mkdir(parents=True, exist_ok=True)
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).symlink_to(everybodys / name, target_is_directory=True)
+        return home
+
+    return equip
+
+
+@pytest.fixture(scope="session")
+def home(equipped: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all tests that can share it."""
+    return equipped(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from tests.e2e.serving import make_wheel
 pytestmark = [pytest.mark.host, pytest.mark.network, pytest.mark.slow, pytest.mark.e2e]
 
 
-def test_a_wheel_is_built_published_and_moved_with_all_files_in_a_bucket(tmp_path: Path) -> None:
-    farm = Farm(tmp_path / "home", tmp_path / "work")
+def test_a_wheel_is_built_published_and_moved_with_all_files_in_a_bucket(
+    equipped: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    farm = Farm(equipped(tmp_path / "home"), tmp_path / "work")
     with bucket() as variables:
         env = {**variables, "BUILDFARM_STORE": f"s3://{BUCKET}/farm"}
         done = farm.build(farm.project("tinypure", "fine"), env=env)

@@ -30,19 +30,8 @@ from buildfarm.adapters.container.engine import Engine, connect
 from buildfarm.adapters.container.labels import FARM
 from buildfarm.adapters.container.provision import Provision
 from buildfarm.adapters.container.runner import ContainerRunner
-from buildfarm.adapters.memory import (
-    MemoryBell,
-    MemoryCrates,
-    MemoryLog,
-    MemoryOwners,
-    MemoryPackages,
-    MemoryResolver,
-    MemorySources,
-    MemoryStore,
-    MemoryTree,
-)
+from buildfarm.adapters.memory import MemoryBell, MemoryLog, MemoryOwners, MemorySources, MemoryStore, MemoryTree
 from buildfarm.adapters.sql.ledger import Ledger
-from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.tick import submit, tick
 from buildfarm.farm.work import Workplace, work_one
 from buildfarm.model.errors import FarmError
@@ -52,6 +41,7 @@ from buildfarm.model.recipe import Limits, Recipe
 from buildfarm.model.session import Command, Purpose, SessionSpec, Stop
 from buildfarm.model.target import Target
 from buildfarm.ports import no_report
+from tests.farms import farm_over
 
 pytestmark = [
     pytest.mark.engine,
@@ -327,24 +317,13 @@ def test_the_farm_tries_again_and_in_the_end_says_that_it_is_its_own_fault(daemo
     engine = daemon.start()
     store, database = MemoryStore(), f"sqlite:///{daemon.folder}/ledger.db"
     ledger = Ledger(database)
-    farm = Coordinator(
-        requests=ledger.requests,
-        jobs=ledger.jobs,
-        locks=ledger.locks,
-        learning=ledger.learning,
-        events=ledger.events,
-        rendering=ledger.rendering,
-        replication=ledger.replication,
-        store=store,
+    farm = farm_over(
+        ledger,
+        store,
+        MemoryTree(store),
         sources=MemorySources({"demo-1.0.tar.gz": sdist()}, store),
-        resolver=MemoryResolver({}, store),
-        packages=MemoryPackages({}, {}, store),
-        crates=MemoryCrates({}, store),
-        tree=MemoryTree(store),
-        bell=MemoryBell(),
         owners=MemoryOwners("worker"),
         environments=lambda: (ENVIRONMENT,),
-        clock=lambda: "2026-11-21T09:00:00Z",
     )
     request = submit(farm, BuildRequest(recipes=(Recipe(name="demo", versions=("1.0",)),)))
     tick(farm, request)

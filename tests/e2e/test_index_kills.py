@@ -14,14 +14,12 @@ import signal
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from buildfarm.adapters.memory_runner import MemoryRunner
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
@@ -50,24 +48,10 @@ class Home(Farm):
     """A farm over what is on the disk of a home."""
 
     def __init__(self, home: Path, crash: Callable[[str], None]) -> None:
-        super().__init__(Machine(lambda _: wheel("demo", "1.0")))
-        self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}", folder=home / "locks", crash=crash)
-        self.disk = FileTree(home / "index", LocalStore(home / "store").path, crash)
-        self.coordinator = replace(
-            self.coordinator,
-            requests=self.ledger.requests,
-            jobs=self.ledger.jobs,
-            locks=self.ledger.locks,
-            learning=self.ledger.learning,
-            events=self.ledger.events,
-            rendering=self.ledger.rendering,
-            replication=self.ledger.replication,
-            store=LocalStore(home / "store", crash),
-            tree=self.disk,
-        )
-        kept = self.coordinator.store
-        runner = MemoryRunner(kept, self.machine)
-        self.place = replace(self.place, claims=self.ledger.claims, store=kept, runner=runner)
+        ledger = Ledger(f"sqlite:///{home / 'ledger.db'}", folder=home / "locks", crash=crash)
+        store = LocalStore(home / "store", crash)
+        tree = FileTree(home / "index", store.path, crash)
+        super().__init__(Machine(lambda _: wheel("demo", "1.0")), over=(ledger, store, tree))
 
     def upload(self, index: str, content: bytes, name: str = NAME) -> None:
         digest, file = sha256(content).hexdigest(), io.BytesIO(content)
@@ -158,7 +142,7 @@ def documentation(site: Home, text: str = "first") -> None:
         archive.writestr(zipfile.ZipInfo("index.html"), text)
     content.seek(0)
     put(site.coordinator, "sandbox", "demo", "1.0", content)
-    assert site.disk.read("sandbox/+doc/demo/1.0/index.html") == text.encode()
+    assert site.tree.read("sandbox/+doc/demo/1.0/index.html") == text.encode()
 
 
 def other_documentation(site: Home) -> None:

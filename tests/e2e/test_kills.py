@@ -17,6 +17,7 @@ import tarfile
 import time
 import zipfile
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -193,9 +194,9 @@ def wheel(name: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def ground(equipped: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Ground:
     folder = tmp_path_factory.mktemp("kills")
-    ground = Ground(home=folder / "home", sdists=folder / "sdists", wheels=folder / "wheels")
+    ground = Ground(home=equipped(folder / "home"), sdists=folder / "sdists", wheels=folder / "wheels")
     ground.sdists.mkdir()
     ground.wheels.mkdir()
     for name in ("needed", "wished"):

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,10 +98,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Farm:
     return Farm(folder / "home", folder / "projects")
 
 
-def test_without_isolation_the_result_is_the_same_and_everybody_is_told(farm: Farm, tmp_path: Path) -> None:
+def test_without_isolation_the_result_is_the_same_and_everybody_is_told(
+    farm: Farm, equipped: Callable[[Path], Path], tmp_path: Path
+) -> None:
     recipe = farm.project("tinyc", "open")
     inside = farm.build(recipe)
-    bare = Farm(tmp_path / "home", farm.folder)
+    bare = Farm(equipped(tmp_path / "home"), farm.folder)
     done = bare.run("--isolation", "none", "build", recipe, "--targets", f"{HERE}-*", "--json")
     assert done.code == 0, done.err
     assert wheel(bare, done, "open") == wheel(farm, inside, "open")

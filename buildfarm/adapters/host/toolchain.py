@@ -92,7 +92,7 @@ class HostToolchain:
         return tuple(each for each in ("c", "c++") if zig.is_warm(root, each))
 
     def _cache_root(self, target: Target) -> Path:
-        return self.home / "cache" / "zig" / f"{tools.versions()['ziglang']}-{zig.target_name(target)}"
+        return (self.home / "cache" / "zig").resolve() / f"{tools.versions()['ziglang']}-{zig.target_name(target)}"
 
     def _cache(self, ours: tools.Tools, target: Target) -> zig.ZigCache:
         root = self._cache_root(target)

@@ -119,7 +119,7 @@ def stubs(zig: str, start: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _root(interpreter: Interpreter, home: Path) -> Path:
     source = Path(zigcc.__file__).read_text(encoding="utf-8")
-    return home / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
+    return home.resolve() / digest([PINS, source, interpreter.executable, interpreter.version])[:16]
 
 
 def _pins() -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.database import Transaction
 from buildfarm.adapters.sql.standing import refuse_on_replica
+from buildfarm.model.errors import Refused
 from buildfarm.model.events import FileDeleted, FilePublished, IndexConfigured, IndexDeleted, Payload, subject
-from buildfarm.model.index import settings
+from buildfarm.model.index import awaited, pending_of, settings
 
 LIVING = ("wanted", "published")
 """States of a publication whose file is on its index, or on its way there."""
@@ -23,6 +24,23 @@ def of_file(index: str, file: str) -> ColumnElement[bool]:
     return (t.publications.c.index_name == index) & (t.publications.c.file == file)
 
 
+def there(*of: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The events, of those for which that is so, that put the files there that are there: the last ones of each."""
+    events = t.index_events.c
+    moves = events.kind.in_(("FilePublished", "FileDeleted"))
+    last = select(func.max(events.serial)).where(*of, moves).group_by(events.project, events.file)
+    return events.serial.in_(last) & (events.kind == "FilePublished")
+
+
+def refuse_deleted(tx: Transaction, index: str) -> None:
+    """Raise ``Refused`` (404) for an index that was deleted, or that where files wait for one: nothing brings it back
+    but who makes it anew.
+    """
+    name = awaited(index) or index
+    if _last_settings(tx, name) == "IndexDeleted":
+        raise Refused(f"the index {name} was deleted", 404)
+
+
 def append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
     """See ``ports.Events``."""
     tx.in_turn("index_events")
@@ -32,6 +50,8 @@ def append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
         return False
     if isinstance(payload, FileDeleted) and payload.sha256 not in ("", _digest_of(last)):
         return False
+    if not isinstance(payload, IndexConfigured | IndexDeleted | FilePublished):  # of which ``want`` has decided
+        refuse_deleted(tx, index)
     if not isinstance(payload, IndexConfigured | IndexDeleted) and not _is_there(tx, index):
         _insert(tx, index, IndexConfigured(index=settings(index, {})), who)
     if isinstance(payload, FileDeleted):
@@ -40,13 +60,24 @@ def append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:
             withdrawn &= t.publications.c.wheel == payload.sha256
         tx.connection.execute(update(t.publications).where(withdrawn).values(state="withdrawn"))
     if isinstance(payload, IndexDeleted):
-        left = (t.publications.c.index_name == index) & LIVE
-        tx.connection.execute(update(t.publications).where(left).values(state="withdrawn"))
-        live = (t.tokens.c.index_name == index) & t.tokens.c.revoked.is_(None)
-        tx.connection.execute(update(t.tokens).where(live).values(revoked=tx.now))
+        _empty(tx, index, who)
+        if _is_there(tx, pending_of(index)):
+            append(tx, pending_of(index), payload, who)
     _insert(tx, index, payload, who)
     tx.points.append("event")
     return True
+
+
+def _empty(tx: Transaction, index: str, who: str) -> None:
+    """Delete all files of an index, withdraw what was to come onto it, and revoke its tokens."""
+    events = t.index_events.c
+    files = select(events.project, events.file).where(there(events.index_name == index))
+    for project, file in tx.connection.execute(files).all():
+        _insert(tx, index, FileDeleted(project=project, filename=file, reason=f"the index {index} was deleted"), who)
+    left = t.publications.c.index_name.in_((index, pending_of(index))) & LIVE
+    tx.connection.execute(update(t.publications).where(left).values(state="withdrawn"))
+    live = (t.tokens.c.index_name == index) & t.tokens.c.revoked.is_(None)
+    tx.connection.execute(update(t.tokens).where(live).values(revoked=tx.now))
 
 
 def _insert(tx: Transaction, index: str, payload: Payload, who: str) -> None:
@@ -102,9 +133,14 @@ def _digest_of(said: dict[str, object]) -> str:
 
 
 def _is_there(tx: Transaction, index: str) -> bool:
+    return _last_settings(tx, index) == "IndexConfigured"
+
+
+def _last_settings(tx: Transaction, index: str) -> str | None:
+    """The kind of the last event about the index itself."""
     events = t.index_events.c
     told = select(events.kind).where(events.index_name == index, events.project == "")
-    return tx.connection.execute(told.order_by(events.serial.desc()).limit(1)).scalar() == "IndexConfigured"
+    return tx.connection.execute(told.order_by(events.serial.desc()).limit(1)).scalar()
 
 
 def _says(payload: dict[str, object]) -> dict[str, object]:

@@ -6,16 +6,16 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, Select, String, cast, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, String, cast, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
-from buildfarm.adapters.sql.appending import LIVE, LIVING, append, of_file
+from buildfarm.adapters.sql.appending import LIVE, LIVING, append, of_file, refuse_deleted, there
 from buildfarm.adapters.sql.database import Database, Transaction
 from buildfarm.model.canonical import from_plain, to_plain
 from buildfarm.model.distribution import spelt_alike
 from buildfarm.model.errors import Refused
-from buildfarm.model.events import FilePublished, IndexConfigured, IndexDeleted, IndexEvent, Payload
+from buildfarm.model.events import FilePublished, IndexConfigured, IndexDeleted, IndexEvent, Origin, Payload
 from buildfarm.model.index import Index
 from buildfarm.model.records import Arrival, Publication
 from buildfarm.model.wheel import Artifact
@@ -31,6 +31,8 @@ class SqlEvents:
         """See ``ports.Events``."""
         with self._database.writing() as tx:
             _refuse_ended(tx, publication.arrival.token)
+            if publication.arrival.origin is not Origin.BUILT:  # a build makes the index that nobody made
+                refuse_deleted(tx, publication.index)
             named = of_file(publication.index, publication.artifact.name)
             if publication.arrival.replaces:
                 replaced = LIVE & (t.publications.c.wheel == publication.arrival.replaces)
@@ -150,7 +152,7 @@ class SqlEvents:
 
     def projects(self, index: str) -> frozenset[str]:
         """See ``ports.Events``."""
-        query = select(t.index_events.c.project).distinct().where(_there(t.index_events.c.index_name == index))
+        query = select(t.index_events.c.project).distinct().where(there(t.index_events.c.index_name == index))
         with self._database.reading() as tx:
             return frozenset(tx.connection.execute(query).scalars())
 
@@ -200,18 +202,10 @@ def _row(publication: Publication) -> ColumnElement[bool]:
     )
 
 
-def _there(*of: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The events, of those for which that is so, that put the files there that are there: the last ones of each."""
-    events = t.index_events.c
-    moves = events.kind.in_(("FilePublished", "FileDeleted"))
-    last = select(func.max(events.serial)).where(*of, moves).group_by(events.project, events.file)
-    return events.serial.in_(last) & (events.kind == "FilePublished")
-
-
 def _other_spelling(tx: Transaction, index: str, payload: FilePublished) -> str:
     """The file of the index whose name means the same and is spelt otherwise; empty where there is none."""
     events, name = t.index_events.c, payload.artifact.name
-    query = select(events.file).where(_there(events.index_name == index, events.project == payload.project))
+    query = select(events.file).where(there(events.index_name == index, events.project == payload.project))
     files = tx.connection.execute(query).scalars()
     return next((file for file in files if file != name and spelt_alike(file, name)), "")
 

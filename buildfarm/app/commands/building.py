@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from buildfarm.app.options import (
-    FILES,
-    INDEX,
+    JOBS,
     JSON,
-    OPERANDS,
     TARGETS,
     examples,
     news_options,
@@ -27,6 +26,14 @@ if TYPE_CHECKING:
     from buildfarm.model.job import BuildRequest
 
 
+def _wish(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is to be built, for which targets, and for which index."""
+    operands = click.argument("operands", nargs=-1, metavar="[RECIPE|REQUIREMENT|PATH]...")
+    files = click.option("-r", "--requirement", "files", multiple=True, metavar="FILE", help="A requirements.txt.")
+    index = click.option("--index", metavar="NAME", help="The index to publish to (default: main).")
+    return operands(files(TARGETS(index(command))))
+
+
 @click.command(
     epilog=examples(
         "buildfarm build markupsafe 'msgpack>=1.1' -j 2",
@@ -34,11 +41,8 @@ if TYPE_CHECKING:
         "buildfarm build recipes/ujson.yaml ./my-project",
     )
 )
-@OPERANDS
-@FILES
-@TARGETS
-@INDEX
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
+@_wish
+@JOBS
 @JSON
 @news_options
 @site_options
@@ -56,14 +60,14 @@ def build(
     """Build, repair, verify, test and publish wheels here."""
     from rich.console import Console
 
-    from buildfarm.app import local, output
+    from buildfarm.app import local, output, plain
 
     settings = settings_of(options, index=index, jobs=jobs)
     request = _request(settings, operands, files, targets)
     with open_here(settings, screen_here(news)) as site:
         result = local.build(site, request, settings.jobs)
         if as_json:
-            print_json(output.result_json(result, site.log))
+            print_json(plain.result_json(result, site.log))
         console = Console(stderr=True)
         output.failures(result, site.log, settings, console)
         if not as_json:
@@ -74,10 +78,7 @@ def build(
 
 
 @click.command(epilog=examples("buildfarm plan -r requirements.txt", "buildfarm plan recipes --targets 'cp313-*'"))
-@OPERANDS
-@FILES
-@TARGETS
-@INDEX
+@_wish
 @JSON
 @site_options
 @click.pass_obj
@@ -92,7 +93,7 @@ def plan(
     """Show what a build would do, and what is left out and why."""
     from rich.console import Console
 
-    from buildfarm.app import output
+    from buildfarm.app import output, plain
     from buildfarm.farm.expand import preview
 
     settings = settings_of(options, index=index)
@@ -100,7 +101,7 @@ def plan(
     with open_here(settings) as site:
         found = preview(site.farm, request)
     if as_json:
-        print_json(output.plan_json(found, site.farm.environments()))
+        print_json(plain.plan_json(found, site.farm.environments()))
     else:
         output.plan_table(found, Console())
         output.floors(found, site.farm.environments(), Console())

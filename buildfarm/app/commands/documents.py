@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options
+from buildfarm.app.options import INDEX, JSON, examples, open_here, print_json, settings_of, site_options
 
-_ON = click.option("--index", metavar="NAME", help="The index (default: main).")
 _RELEASE = click.argument("release", metavar="NAME==VERSION")
 
 
@@ -26,7 +25,7 @@ def docs() -> None:
 )
 @_RELEASE
 @click.argument("zip_", metavar="ZIP", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_ON
+@INDEX
 @JSON
 @site_options
 @click.pass_obj
@@ -50,7 +49,7 @@ def put(options: dict[str, str], release: str, zip_: Path, index: str | None, as
 
 @docs.command()
 @_RELEASE
-@_ON
+@INDEX
 @site_options
 @click.pass_obj
 def delete(options: dict[str, str], release: str, index: str | None) -> int:
@@ -67,7 +66,7 @@ def delete(options: dict[str, str], release: str, index: str | None) -> int:
 
 @docs.command("list")
 @click.argument("project", metavar="NAME")
-@_ON
+@INDEX
 @JSON
 @site_options
 @click.pass_obj

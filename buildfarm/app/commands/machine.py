@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from buildfarm.app.listening import listens, say
 from buildfarm.app.options import JSON, PORT, examples, print_json, screen_here, settings_of, site_options
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+if TYPE_CHECKING:
+    from buildfarm.app.server.running import Place, Report
+
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -19,50 +23,23 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
         "buildfarm serve --bind 0.0.0.0 --port 443 --certfile host.pem",
     )
 )
-@click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS")
-@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--certfile", type=_FILE, metavar="FILE", help="A certificate (PEM, with its chain): serve HTTPS.")
-@click.option("--keyfile", type=_FILE, metavar="FILE", help="Its key (PEM), if that is in a file of its own.")
+@listens(PORT)
 @click.option(
     "-j", "--jobs", type=click.IntRange(0), metavar="N", help="Tests of uploads at once (default: jobs); 0: none here."
 )
-@click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each request.")
 @site_options
 @click.pass_obj
-def serve(
-    options: dict[str, str],
-    bind: str,
-    port: int,
-    certfile: Path | None,
-    keyfile: Path | None,
-    jobs: int | None,
-    access_log: bool,
-) -> int:
+def serve(options: dict[str, str], place: Place, heard: Report | None, jobs: int | None) -> None:
     """Serve the indexes of the home, and take uploads.
 
     Pages and files for pip and uv, pages for people, uploads by twine and uv publish with a token. Until Ctrl-C.
     """
-    import signal
+    from buildfarm.app.server import running
 
-    from buildfarm.app.server.running import IndexServer, Place
-    from buildfarm.app.server.running import serve as run
-
-    if keyfile and not certfile:
-        raise click.UsageError("--keyfile is the key of a certificate: say --certfile too")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end in order, like Ctrl-C
     settings = settings_of(options)
-    place = Place(bind=bind, port=port, certfile=certfile, keyfile=keyfile)
     jobs = settings.jobs if jobs is None else jobs
-    try:
-        with IndexServer(settings, os.environ, place, jobs=jobs, report=_say, heard=_say if access_log else None) as it:
-            run(it, _say)
-    except KeyboardInterrupt:  # its ordinary end
-        return 130
-    return 0
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    with running.IndexServer(settings, os.environ, place, jobs=jobs, report=say, heard=heard) as server:
+        running.serve(server, say)
 
 
 @click.group()
@@ -140,9 +117,9 @@ def _client(options: dict[str, str], root: Path, names: tuple[str, ...], as_json
     from buildfarm.app.fetching import pip_config
 
     here = host_at(root.resolve(), Path.home(), Path.cwd(), Path(sys.prefix), os.environ)
-    verdict = judge(here, names, pip_config(settings_of(options), os.environ))
+    report = judge(here, names, pip_config(settings_of(options), os.environ))
     if as_json:
-        print_json(to_plain(verdict))
+        print_json(to_plain(report))
     else:
-        show(verdict, Console())
-    return verdict.exit_code
+        show(report, Console())
+    return report.exit_code

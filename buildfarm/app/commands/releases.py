@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options
+from buildfarm.app.options import INDEX, JSON, examples, open_here, print_json, settings_of, site_options
 
 if TYPE_CHECKING:
     from buildfarm.farm.coordinator import Coordinator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FILES = click.argument("files", nargs=-1, required=True, metavar="NAME==VERSION|FILE...")
 PROJECTS = click.argument("projects", nargs=-1, required=True, metavar="NAME...")
-ON = click.option("--index", metavar="NAME", help="The index (default: main).")
 REASON = click.option("--reason", default="", metavar="TEXT", help="What people are told.")
 
 
@@ -59,7 +58,7 @@ def promote(options: dict[str, str], files: tuple[str, ...], source: str, target
 
 @click.command(epilog=examples("buildfarm yank numerics==1.0 --index company/dev --reason 'it eats data'"))
 @FILES
-@ON
+@INDEX
 @REASON
 @JSON
 @site_options
@@ -73,7 +72,7 @@ def yank(options: dict[str, str], files: tuple[str, ...], index: str | None, rea
 
 @click.command(epilog=examples("buildfarm unyank numerics==1.0 --index company/dev"))
 @FILES
-@ON
+@INDEX
 @JSON
 @site_options
 @click.pass_obj
@@ -86,7 +85,7 @@ def unyank(options: dict[str, str], files: tuple[str, ...], index: str | None, a
 
 @click.command(epilog=examples("buildfarm delete numerics==1.0 --index sandbox"))
 @FILES
-@ON
+@INDEX
 @REASON
 @JSON
 @site_options
@@ -103,7 +102,7 @@ def delete(options: dict[str, str], files: tuple[str, ...], index: str | None, r
 
 @click.command(epilog=examples("buildfarm quarantine numerics --index company/base --reason malware"))
 @PROJECTS
-@ON
+@INDEX
 @REASON
 @JSON
 @site_options
@@ -119,7 +118,7 @@ def quarantine(
 
 @click.command(epilog=examples("buildfarm unquarantine numerics --index company/base"))
 @PROJECTS
-@ON
+@INDEX
 @JSON
 @site_options
 @click.pass_obj
@@ -133,7 +132,7 @@ def unquarantine(options: dict[str, str], projects: tuple[str, ...], index: str 
 @click.command(epilog=examples("buildfarm mark numerics --status deprecated --reason 'use numerics2'"))
 @PROJECTS
 @click.option("--status", required=True, type=click.Choice(["active", "archived", "deprecated"]))
-@ON
+@INDEX
 @REASON
 @JSON
 @site_options

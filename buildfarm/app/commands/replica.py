@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 import click
 
-from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, examples, open_here, print_json, settings_of, site_options, some_span
 
 if TYPE_CHECKING:
     from buildfarm.model.standing import Standing
-
-
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    """``10s``, ``2m``, ``1h``."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", value)
-    if not match or not float(match[1]):
-        raise click.BadParameter(f"{value!r} is no length of time, such as 10s or 5m")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 @click.group(
@@ -34,7 +25,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.option("--token-env", default="", metavar="VAR", help="The variable that holds a token to read every index.")
 @click.option("--once", is_flag=True, help="End when all is here that the primary has.")
 @click.option(
-    "--every", default="10s", show_default=True, metavar="TIME", callback=_seconds, help="How often to ask for news."
+    "--every", default="10s", show_default=True, metavar="TIME", callback=some_span, help="How often to ask for news."
 )
 @JSON
 @site_options

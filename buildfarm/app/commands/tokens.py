@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import re
 from typing import TYPE_CHECKING
 
 import click
 
-from buildfarm.app.options import JSON, PORT, examples, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, PORT, examples, print_json, settings_of, site_options, some_span
 
 if TYPE_CHECKING:
     from buildfarm.model.token import Token
-
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-
-
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """A span such as ``90d`` in seconds."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no span of time: a number with m, h, d or w, such as 90d")
-    return float(int(match[1]) * _UNITS[match[2]])
 
 
 @click.group()
@@ -40,7 +27,7 @@ def token() -> None:
 @click.option("--index", required=True, metavar="NAME", help="The index; with '*' and --right read, every one.")
 @click.option("--right", required=True, type=click.Choice(["read", "upload"]), help="Who may upload may read too.")
 @click.option("--project", default="", metavar="NAME", help="Uploads of this project alone.")
-@click.option("--expires", callback=_seconds, metavar="SPAN", help="90d, 12h, 2w: after that it is refused.")
+@click.option("--expires", callback=some_span, metavar="SPAN", help="90d, 12h, 2w: after that it is refused.")
 @click.option("--note", default="", metavar="TEXT", help="What it is for; named with what it uploads.")
 @JSON
 @site_options
@@ -61,7 +48,7 @@ def create(
     from packaging.utils import canonicalize_name
 
     from buildfarm.app import tokens
-    from buildfarm.app.wiring import open_ledger
+    from buildfarm.app.home import open_ledger
     from buildfarm.model.token import EVERY, Right, Token
 
     project = canonicalize_name(project)
@@ -97,8 +84,8 @@ def list_(options: dict[str, str], as_json: bool) -> int:
     from rich.console import Console
 
     from buildfarm.app import tokens
+    from buildfarm.app.home import open_ledger
     from buildfarm.app.table import print_table
-    from buildfarm.app.wiring import open_ledger
 
     with open_ledger(settings_of(options)) as ledger:
         found, now = ledger.tokens.all()
@@ -121,7 +108,7 @@ def revoke(options: dict[str, str], ids: tuple[int, ...]) -> int:
 
     A running server knows within a second. Exit code 1: one of them was revoked before, or is not there.
     """
-    from buildfarm.app.wiring import open_ledger
+    from buildfarm.app.home import open_ledger
 
     with open_ledger(settings_of(options)) as ledger:
         there = {each.id for each in ledger.tokens.all()[0]}

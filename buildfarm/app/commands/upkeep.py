@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import click
 
-from buildfarm.app.options import JSON, examples, open_here, print_json, screen_here, settings_of, site_options, span
+from buildfarm.app.options import (
+    JOBS,
+    JSON,
+    examples,
+    open_here,
+    print_json,
+    screen_here,
+    settings_of,
+    site_options,
+    span,
+)
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 
@@ -87,7 +97,7 @@ def gc(options: dict[str, str], older_than: float, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
+@JOBS
 @JSON
 @site_options
 @click.pass_obj
@@ -102,7 +112,7 @@ def settle(options: dict[str, str], jobs: int | None, as_json: bool) -> int:
 @click.command(epilog=examples("buildfarm index retry company/dev numerics-1.0-py3-none-any.whl"))
 @click.argument("name")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs at once (default: 2).")
+@JOBS
 @JSON
 @site_options
 @click.pass_obj

@@ -50,7 +50,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class Pick:
     """Where a client would take a name from: ``winner`` is a URL, empty where nobody has it."""
 
     client: str
@@ -65,20 +65,20 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class HostReport:
     """All that was found: of each client, of each name, and of each index that answers."""
 
     clients: tuple[Configured, ...]
-    fates: tuple[Fate, ...]
+    picks: tuple[Pick, ...]
     servers: Mapping[str, tuple[Observation, ...] | str]
 
     @property
     def exit_code(self) -> int:
         """1: a name could be hijacked."""
-        return 1 if any(each.dangers for each in self.clients) or any(each.owners for each in self.fates) else 0
+        return 1 if any(each.dangers for each in self.clients) or any(each.owners for each in self.picks) else 0
 
 
-def judge(host: Host, names: Iterable[str], config: PipConfig) -> Verdict:
+def judge(host: Host, names: Iterable[str], config: PipConfig) -> HostReport:
     """Read the host's configuration, and ask the indexes in it, with the certificates and credentials of ``config``.
 
     Raises ``FarmError`` for a file that cannot be read.
@@ -93,10 +93,10 @@ def judge(host: Host, names: Iterable[str], config: PipConfig) -> Verdict:
         # Of the public index not the list of all projects, which is large.
         looked = [url for url in urls if having[url] or url != PUBLIC]
         servers = dict(zip(looked, pool.map(lambda url: _look(url, having[url], config), looked), strict=True))
-    fates = tuple(
-        _fate(each, name, tuple(asked[url, name] for url in each.indexes)) for name in wanted for each in clients
+    picks = tuple(
+        _pick(each, name, tuple(asked[url, name] for url in each.indexes)) for name in wanted for each in clients
     )
-    return Verdict(clients=clients, fates=fates, servers=servers)
+    return HostReport(clients=clients, picks=picks, servers=servers)
 
 
 def _ask(client: httpx.Client, url: str, name: str) -> Answer:
@@ -146,17 +146,17 @@ def _look(url: str, project: str, config: PipConfig) -> tuple[Observation, ...] 
         return str(error)
 
 
-def _fate(client: Configured, name: str, answers: tuple[Answer, ...]) -> Fate:
+def _pick(client: Configured, name: str, answers: tuple[Answer, ...]) -> Pick:
     having = [each for each in answers if each.newest]
     if client.rule is Rule.BEST:
         having.sort(key=lambda each: Version(each.newest), reverse=True)  # stable: of equal ones the first
-    return Fate(client=client.client, name=name, winner=having[0].url if having else "", answers=answers)
+    return Pick(client=client.client, name=name, winner=having[0].url if having else "", answers=answers)
 
 
-def to_plain(verdict: Verdict) -> dict[str, Any]:
+def to_plain(report: HostReport) -> dict[str, Any]:
     """The same as JSON types, without credentials."""
     return {
-        "hijackable": verdict.exit_code == 1,
+        "hijackable": report.exit_code == 1,
         "clients": [
             {
                 "client": each.client,
@@ -165,7 +165,7 @@ def to_plain(verdict: Verdict) -> dict[str, Any]:
                 "rule": each.rule.name.lower(),
                 "dangers": [{"message": redacted(danger.message), "remedy": danger.remedy} for danger in each.dangers],
             }
-            for each in verdict.clients
+            for each in report.clients
         ],
         "names": [
             {
@@ -175,23 +175,23 @@ def to_plain(verdict: Verdict) -> dict[str, Any]:
                 "owners": list(each.owners),
                 "has": {redacted(one.url): one.newest or one.trouble for one in each.answers},
             }
-            for each in verdict.fates
+            for each in report.picks
         ],
         "indexes": {
             redacted(url): [one.seen for one in found] if not isinstance(found, str) else redacted(found)
-            for url, found in verdict.servers.items()
+            for url, found in report.servers.items()
         },
     }
 
 
-def show(verdict: Verdict, console: Console) -> None:
+def show(report: HostReport, console: Console) -> None:
     """The same for a person."""
-    for line in _lines(verdict):
+    for line in _lines(report):
         console.print(line, soft_wrap=True, highlight=False)
 
 
-def _lines(verdict: Verdict) -> Iterator[Text]:
-    for each in verdict.clients:
+def _lines(report: HostReport) -> Iterator[Text]:
+    for each in report.clients:
         yield Text.assemble((each.client, "bold"), f"  {', '.join(each.files) or 'not configured: its own default'}")
         for number, url in enumerate(each.indexes, 1):
             yield Text(f"  {number}. {redacted(url)}")
@@ -202,9 +202,9 @@ def _lines(verdict: Verdict) -> Iterator[Text]:
         for danger in each.dangers:
             yield Text.assemble(("  ! ", "yellow"), redacted(danger.message))
             yield Text.assemble(("    do: ", "dim"), danger.remedy)
-    for fate in verdict.fates:
-        yield from _of_name(fate)
-    for url, found in verdict.servers.items():
+    for pick in report.picks:
+        yield from _of_name(pick)
+    for url, found in report.servers.items():
         lacking = found if isinstance(found, str) else ", ".join(each.name for each in found)
         if lacking:
             said = (
@@ -214,19 +214,19 @@ def _lines(verdict: Verdict) -> Iterator[Text]:
             )
             yield Text.assemble((redacted(url), "bold"), f"  {said}")
     yield Text()
-    if verdict.exit_code:
+    if report.exit_code:
         yield Text("A name of yours could be hijacked on this host: see the lines with !.", "yellow")
     else:
         yield Text("No name can come from two places on this host.", "green")
 
 
-def _of_name(fate: Fate) -> Iterator[Text]:
-    having = ", ".join(f"{each.newest} at {redacted(each.url)}" for each in fate.answers if each.newest)
-    lost = "".join(f"; {redacted(each.url)} did not say: {each.trouble}" for each in fate.answers if each.trouble)
-    where = f"takes it from {redacted(fate.winner)}" if fate.winner else "finds it nowhere"
-    yield Text.assemble((fate.name, "bold"), f"  {fate.client} {where} (there is {having or 'none'}{lost})")
-    if fate.owners:
-        yield Text.assemble(("  ! ", "yellow"), f"that is somebody else's: the name is {fate.owners[0]}'s own there")
+def _of_name(pick: Pick) -> Iterator[Text]:
+    having = ", ".join(f"{each.newest} at {redacted(each.url)}" for each in pick.answers if each.newest)
+    lost = "".join(f"; {redacted(each.url)} did not say: {each.trouble}" for each in pick.answers if each.trouble)
+    where = f"takes it from {redacted(pick.winner)}" if pick.winner else "finds it nowhere"
+    yield Text.assemble((pick.name, "bold"), f"  {pick.client} {where} (there is {having or 'none'}{lost})")
+    if pick.owners:
+        yield Text.assemble(("  ! ", "yellow"), f"that is somebody else's: the name is {pick.owners[0]}'s own there")
         yield Text.assemble(("    do: ", "dim"), "install from an index that inherits from both")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
+from buildfarm.app.home import open_ledger
 from buildfarm.app.once import Once
 from buildfarm.app.server.access import Access
 from buildfarm.app.server.asgi import App, make_app
@@ -22,7 +23,7 @@ from buildfarm.app.server.protocol import PATIENCE, Protocol
 from buildfarm.app.server.serving import Serving
 from buildfarm.app.settings import Settings
 from buildfarm.app.ui.install import install
-from buildfarm.app.wiring import open_ledger, open_site
+from buildfarm.app.wiring import open_site
 from buildfarm.model.errors import FarmError
 from buildfarm.model.index import is_name
 

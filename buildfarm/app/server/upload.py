@@ -77,6 +77,9 @@ class Uploads:
 
     async def answer(self, exchange: Exchange, index: str, reader: Reader) -> None:
         """Take the upload and say what became of it, or why it is not taken."""
+        if reader.unsure:
+            await exchange.say(503, reader.trouble)
+            return
         standing = self._serving.ledger.replication.standing
         if refusal := (await asyncio.get_running_loop().run_in_executor(self._pool, standing)).refusal:
             await exchange.say(503, refusal)  # whatever the token: those of the primary are not known here

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from packaging.version import InvalidVersion, Version
 
 from buildfarm.model.events import IndexEvent, Status
-from buildfarm.model.index import Index, closure, settings
-from buildfarm.pages.project import File, Project, fold
+from buildfarm.model.index import Index, IndexClass, awaited, closure, pending_of, settings
+from buildfarm.pages.project import File, Project, fold, held
 from buildfarm.ports import Events
 
 
@@ -36,15 +36,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """All entries by index and by project, and the settings of all indexes, at one serial. Never changes."""
+    """All entries by index and by project, and the settings of all indexes, at one serial. Never changes.
+
+    ``bare`` are names that are an index's own though it has no file of them (see ``held``).
+    """
 
     serial: int = 0
     indexes: Mapping[str, Index] = field(default_factory=dict)
     own: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
+    bare: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def layers(self, index: str) -> tuple[Mapping[str, Entry], ...]:
         """What the index shows, the nearest first: its own entries and those of all that it inherits from."""
-        return tuple(self.own.get(each.name, {}) for each in closure(index, self.indexes))
+        inside = closure(index, self.indexes)
+        return tuple(self._layer(each, inside) for each in inside)
 
     def projects(self, index: str) -> list[str]:
         """Names of the projects that the index shows, sorted."""
@@ -52,7 +57,8 @@ class Shelf:
 
     def entry(self, index: str, project: str) -> Entry:
         """The entry that an index shows of a project which it has: of the newest version, the nearest where equal."""
-        found = [layer[project] for layer in self.layers(index) if project in layer]
+        layers = (self.own.get(each.name, {}) for each in closure(index, self.indexes))
+        found = [layer[project] for layer in layers if project in layer]
         internal = [each for each in found if settings(each.index, self.indexes).kind == "internal"]
         return max(reversed(internal or found), key=lambda each: _key(each.version))
 
@@ -79,10 +85,20 @@ class Shelf:
                 seen.add(index)
                 yield index, self.own.get(index, {})
         for index in sorted(readable):
-            for each in closure(index, self.indexes):
+            inside = closure(index, self.indexes)
+            for each in inside:
                 if each.name not in seen:
                     seen.add(each.name)
-                    yield index, self.own.get(each.name, {})
+                    yield index, self._layer(each, inside)
+
+    def _layer(self, each: Index, inside: tuple[Index, ...]) -> Mapping[str, Entry]:
+        """What one of these indexes has a say in: a mirror in no name that an internal one among them holds."""
+        own = self.own.get(each.name, {})
+        if each.kind is IndexClass.INTERNAL:
+            return own
+        held_here = (self.bare.get(it.name, frozenset()) for it in inside if it.kind is IndexClass.INTERNAL)
+        ours = frozenset[str]().union(*held_here)
+        return own if own.keys().isdisjoint(ours) else {name: own[name] for name in own.keys() - ours}
 
 
 class Catalogue:
@@ -108,15 +124,24 @@ class Catalogue:
                 changed[event.index, event.payload.project].append(event)
         own: dict[str, Mapping[str, Entry]] = dict(self._shelf.own)
         layers: dict[str, dict[str, Entry]] = {}
+        bare = dict(self._shelf.bare)
+
+        def told(index: str, project: str) -> Iterable[IndexEvent]:
+            return self._events.events(index, project) if self._shelf.serial else changed.get((index, project), ())
+
         for (index, project), latest in changed.items():
             if index not in layers:
                 own[index] = layers[index] = dict(own.get(index, {}))
-            events = latest if not self._shelf.serial else self._events.events(index, project)
-            folded = fold(events).get(project)
+            folded = fold(told(index, project)).get(project)
             layers[index].pop(project, None)
             if folded:
                 layers[index][project] = self._entry(index, folded, latest[-1].at)
-        return Shelf(serial=news[-1].serial, indexes=self._events.indexes(), own=own)
+        for name, project in {(awaited(index) or index, project) for index, project in changed}:
+            bare[name] = bare.get(name, frozenset()) - {project}
+            if project not in own.get(name, {}):
+                about = (*told(name, project), *told(pending_of(name), project))
+                bare[name] |= held(about).get(name, {}).keys()
+        return Shelf(serial=news[-1].serial, indexes=self._events.indexes(), own=own, bare=bare)
 
     def _entry(self, index: str, project: Project, at: float) -> Entry:
         best = newest(project.files)

@@ -15,13 +15,13 @@ from buildfarm.app.server.serving import Asking, Here, Serving
 from buildfarm.app.ui import views
 from buildfarm.app.ui.about import About, about, summary
 from buildfarm.app.ui.catalogue import Catalogue, Shelf, newest
-from buildfarm.app.ui.changes import Change, change
 from buildfarm.app.ui.install import install
 from buildfarm.app.ui.matrix import Row, in_order, matrix
 from buildfarm.app.ui.replies import base, missing, refused, text
 from buildfarm.app.ui.replies import page as page_with
 from buildfarm.app.ui.templating import ICON, STYLE, render
 from buildfarm.model.index import awaited, closure, pending_of, settings
+from buildfarm.pages.changes import Change, change
 from buildfarm.pages.project import File
 
 PROJECTS, VERSIONS, CHANGES, RECENT = 100, 25, 100, 10

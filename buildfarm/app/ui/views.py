@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from buildfarm.app.ui.catalogue import Entry, Shelf
-from buildfarm.app.ui.changes import said, source_of
 from buildfarm.app.ui.templating import in_path
 from buildfarm.model.events import IndexEvent
 from buildfarm.model.index import Index, awaited, closure, pending_of, settings
+from buildfarm.pages.changes import source_of, traits
 from buildfarm.pages.documents import folder_of, sorted_versions
 from buildfarm.pages.project import File, Project, held, merged
 
@@ -71,7 +71,7 @@ def tree(shelf: Shelf, readable: Collection[str]) -> tuple[Twig, ...]:
 
 def words(index: Index) -> tuple[str, ...]:
     """What is to be known of the index besides its bases."""
-    return tuple(word for word in said(index).split(", ") if word != "internal")
+    return tuple(word for word in traits(index) if word != "internal")
 
 
 def chain(index: str, shelf: Shelf, readable: Collection[str]) -> tuple[str, ...]:

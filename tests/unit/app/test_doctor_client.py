@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from buildfarm.adapters.pip_config import PipConfig
 from buildfarm.app.cli import cli
-from buildfarm.app.doctor.client import Verdict, host_at, judge
+from buildfarm.app.doctor.client import HostReport, host_at, judge
 from buildfarm.app.doctor.configured import PUBLIC, Configured, Host, Rule, read_all
 from buildfarm.model.errors import FarmError
 from tests.e2e.fronts import static
@@ -155,8 +155,8 @@ def indexes(tmp_path: Path) -> Iterator[str]:
         yield front.url
 
 
-def fates(verdict: Verdict) -> dict[tuple[str, str], str]:
-    return {(each.client, each.name): each.winner.rpartition("/")[2] for each in verdict.fates}
+def picks(report: HostReport) -> dict[tuple[str, str], str]:
+    return {(each.client, each.name): each.winner.rpartition("/")[2] for each in report.picks}
 
 
 def test_from_where_a_name_would_come(tmp_path: Path, indexes: str) -> None:
@@ -164,17 +164,17 @@ def test_from_where_a_name_would_come(tmp_path: Path, indexes: str) -> None:
         "etc/pip.conf": f"[global]\nindex-url = {indexes}/ours\nextra-index-url = {indexes}/other\n",
         "etc/uv/uv.toml": uv_index(f"{indexes}/ours") + uv_index(f"{indexes}/other", "default = true"),
     }
-    verdict = judge(host(tmp_path / "host", files), ["Demo", "absent"], PipConfig())
-    assert fates(verdict) == {
+    report = judge(host(tmp_path / "host", files), ["Demo", "absent"], PipConfig())
+    assert picks(report) == {
         ("pip", "demo"): "other",
         ("uv", "demo"): "ours",
         ("pip", "absent"): "",
         ("uv", "absent"): "",
     }
-    assert [each.newest for each in verdict.fates[0].answers] == ["1.10", "99.0"]
-    assert verdict.clients[0].rule is Rule.BEST
-    assert verdict.exit_code == 1
-    lacking = verdict.servers[f"{indexes}/ours"]
+    assert [each.newest for each in report.picks[0].answers] == ["1.10", "99.0"]
+    assert report.clients[0].rule is Rule.BEST
+    assert report.exit_code == 1
+    lacking = report.servers[f"{indexes}/ours"]
     assert isinstance(lacking, tuple)
     assert "freshness" in {each.name for each in lacking}
 

@@ -68,6 +68,20 @@ def test_a_zip_becomes_a_folder_with_who_and_when(farm: Coordinator) -> None:
     assert (event.who, event.payload.version) == ("anna", "1.0")
 
 
+def test_large_files_do_not_go_together_through_the_memory(farm: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    spread = farm.tree.spread
+
+    def spread_bounded(files: Iterable[tuple[bytes, Iterable[str]]]) -> None:
+        whole = [(content, tuple(paths)) for content, paths in files]
+        assert all(len(content) <= 1 << 20 for content, _ in whole)
+        spread(whole)
+
+    monkeypatch.setattr(farm.tree, "spread", spread_bounded)
+    put(farm, "company/base", "demo", "1.0", packed({**INDEX, "media/film": "x" * (3 << 20)}))
+    assert page(farm, "1.0/index.html") == "<h1>Docs</h1>"
+    assert page(farm, "1.0/media/film") == "x" * (3 << 20)
+
+
 def test_a_new_zip_takes_the_place_of_the_old_one(farm: Coordinator) -> None:
     put(farm, "company/base", "demo", "1.0", packed({**INDEX, "old.html": "old"}))
     put(farm, "company/base", "demo", "1.0", packed({"index.html": "new"}))

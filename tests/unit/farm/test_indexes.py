@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
+from typing import IO
 
 import pytest
 
+from buildfarm.farm import checkup
 from buildfarm.farm.checkup import check, rebuild
 from buildfarm.farm.collect import collect
+from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.files import index_of
 from buildfarm.farm.indexes import change, create, delete_index, force_delete_index
 from buildfarm.farm.withdraw import delete
 from buildfarm.model.errors import Refused
-from buildfarm.model.events import FileDeleted, IndexDeleted
+from buildfarm.model.events import FileDeleted, IndexDeleted, Payload, ProjectMarked, Status
 from buildfarm.model.index import Index, IndexClass
+from buildfarm.model.wheel import Artifact
 from tests.unit.farm.test_memory_story import DEMO, wheel
 from tests.unit.farm.test_receive import NAME, Site
 
@@ -77,6 +81,44 @@ def test_an_index_with_heirs_or_files_is_deleted_only_by_force(site: Site) -> No
     assert check(site.coordinator) == ()
 
 
+@pytest.mark.parametrize("index", ["sandbox", "dev"])
+def test_what_comes_while_an_index_is_deleted_goes_with_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, index: str
+) -> None:
+    append = site.coordinator.events.append
+
+    def append_slowly(name: str, payload: Payload, who: str = "", token: int = 0) -> bool:
+        if isinstance(payload, IndexDeleted):
+            monkeypatch.undo()
+            site.upload(index, wheel("other", "1.0"), "other-1.0-py3-none-any.whl")
+        return append(name, payload, who, token)
+
+    monkeypatch.setattr(site.coordinator.events, "append", append_slowly)
+    force_delete_index(site.coordinator, index)
+    for each in (index, f"{index}/+pending"):
+        assert (site.files(each, "other"), site.coordinator.events.projects(each)) == ({}, frozenset())
+    assert not {index, f"{index}/+pending"} & site.coordinator.events.indexes().keys()
+    assert check(site.coordinator) == ()
+
+
+@pytest.mark.parametrize("index", ["sandbox", "dev"])
+def test_an_upload_does_not_bring_back_an_index_that_was_deleted_meanwhile(
+    site: Site, monkeypatch: pytest.MonkeyPatch, index: str
+) -> None:
+    put = site.store.put
+
+    def put_slowly(name: str, content: IO[bytes]) -> Artifact:
+        force_delete_index(site.coordinator, index)
+        return put(name, content)
+
+    monkeypatch.setattr(site.store, "put", put_slowly)
+    assert site.refused(index, wheel("other", "1.0"), "other-1.0-py3-none-any.whl").status == 404
+    with pytest.raises(Refused, match=f"the index {index} was deleted"):
+        site.coordinator.events.append(index, ProjectMarked(project="demo", status=Status.ARCHIVED))
+    site.settle()
+    assert not {index, f"{index}/+pending"} & site.coordinator.events.indexes().keys()
+
+
 def test_with_an_index_goes_what_waits_for_it() -> None:
     site = Site(importable=False)
     site.upload("dev", wheel("demo", "1.0"))
@@ -95,6 +137,19 @@ def test_what_is_as_it_should_be_has_no_faults(site: Site) -> None:
     site.settle()
     site.build(DEMO)
     assert check(site.coordinator) == ()
+
+
+def test_a_fault_is_told_though_others_publish_all_the_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults, versions = checkup._faults, iter(range(2, 5))
+
+    def while_one_comes(farm: Coordinator, names: tuple[str, ...]) -> Iterator[checkup.Fault]:
+        yield from faults(farm, names)
+        number = next(versions)
+        site.upload("sandbox", wheel("demo", f"{number}.0"), f"demo-{number}.0-py3-none-any.whl")
+
+    site.tree.remove(FILE)
+    monkeypatch.setattr(checkup, "_faults", while_one_comes)
+    assert [(fault.path, fault.what) for fault in check(site.coordinator)] == [(FILE, "missing")]
 
 
 def spoilt(site: Site, path: str, content: bytes | None) -> None:

@@ -13,22 +13,11 @@ from hashlib import sha256
 
 import pytest
 
-from buildfarm.adapters.memory import (
-    MemoryBell,
-    MemoryCrates,
-    MemoryLog,
-    MemoryOwners,
-    MemoryPackages,
-    MemoryResolver,
-    MemorySources,
-    MemoryStore,
-    MemoryTree,
-)
+from buildfarm.adapters.memory import MemoryLog, MemoryOwners, MemoryResolver, MemorySources, MemoryStore, MemoryTree
 from buildfarm.adapters.memory_runner import MemoryRunner
 from buildfarm.adapters.sql.database import never_crash
 from buildfarm.adapters.sql.learning import SqlLearning
 from buildfarm.adapters.sql.ledger import Ledger
-from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.find import find_jobs
 from buildfarm.farm.tick import Ticked, submit, tick
 from buildfarm.farm.why import why
@@ -51,7 +40,8 @@ from buildfarm.model.recipe import (
 from buildfarm.model.session import Command
 from buildfarm.model.target import Target
 from buildfarm.model.wheel import TestReport
-from buildfarm.ports import no_report
+from buildfarm.ports import Store, Tree, no_report
+from tests.farms import farm_over
 
 PLATFORM = "manylinux_2_17_x86_64"
 
@@ -139,7 +129,7 @@ class Machine:
 
 
 class Farm:
-    """A coordinator and one worker over memory adapters."""
+    """A coordinator and one worker over memory adapters, or over this ledger, store and tree."""
 
     def __init__(
         self,
@@ -147,29 +137,21 @@ class Farm:
         sdists: dict[str, bytes] | None = None,
         wheels: dict[str, bytes] | None = None,
         abis: tuple[str, ...] = ("cp311",),
+        over: tuple[Ledger, Store, Tree] | None = None,
     ) -> None:
-        self.ledger, self.store, self.log = Ledger(), MemoryStore(), MemoryLog()
-        self.machine, self.tree = machine, MemoryTree(self.store)
+        store = MemoryStore()
+        self.ledger, self.store, self.tree = over or (Ledger(), store, MemoryTree(store))
+        self.machine, self.log = machine, MemoryLog()
         self.environments = tuple(environment(abi) for abi in abis)
-        self.coordinator = Coordinator(
-            requests=self.ledger.requests,
-            jobs=self.ledger.jobs,
-            locks=self.ledger.locks,
-            learning=self.ledger.learning,
-            events=self.ledger.events,
-            rendering=self.ledger.rendering,
-            replication=self.ledger.replication,
-            store=self.store,
+        self.coordinator = farm_over(
+            self.ledger,
+            self.store,
+            self.tree,
             sources=MemorySources(sdists or {"demo-1.0.tar.gz": sdist("demo", "1.0")}, self.store),
             resolver=MemoryResolver(wheels or {}, self.store),
-            packages=MemoryPackages({}, {}, self.store),
-            crates=MemoryCrates({}, self.store),
-            tree=self.tree,
-            bell=MemoryBell(),
             owners=MemoryOwners("local-me"),
             environments=lambda: self.environments,
             servers=lambda: {"mariadb": ()},
-            clock=lambda: "2026-11-21T09:00:00Z",
         )
         self.place = Workplace(
             claims=self.ledger.claims,

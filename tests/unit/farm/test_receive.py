@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -13,6 +14,7 @@ import pytest
 
 from buildfarm.farm import gate
 from buildfarm.farm.coordinator import Coordinator
+from buildfarm.farm.judge import Judgement
 from buildfarm.farm.publish import release
 from buildfarm.farm.receive import Incoming, Receipt, receive
 from buildfarm.farm.tick import tick
@@ -20,6 +22,7 @@ from buildfarm.farm.work import work_one
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import FileDeleted, FilePublished, IndexConfigured, Origin, Tried
 from buildfarm.model.index import Index, IndexClass
+from buildfarm.model.job import BuildRequest
 from buildfarm.model.recipe import Override, Recipe
 from buildfarm.model.records import Publication
 from buildfarm.model.token import Right, Token
@@ -142,10 +145,10 @@ def test_other_bytes_do_not_come_in_by_another_spelling(site: Site, index: str, 
 def test_what_cannot_be_taken_is_refused_and_leaves_nothing(
     site: Site, index: str, filename: str, said: dict[str, str], status: int, words: str
 ) -> None:
-    before = dict(site.tree._files)
+    before = site.tree.names(index)
     refusal = site.refused(index, wheel("demo", "1.0"), filename, **said)
     assert (refusal.status, words in str(refusal)) == (status, True), str(refusal)
-    assert site.tree._files == before
+    assert site.tree.names(index) == before
     assert site.coordinator.events.publications() == ()
 
 
@@ -255,6 +258,25 @@ def test_an_sdist_comes_through_with_a_wheel_of_its_version(site: Site, first: s
         site.settle()
     assert site.files("dev").keys() == contents.keys()
     assert site.files("dev/+pending") == {}
+
+
+def test_an_sdist_whose_wheel_comes_while_it_is_judged_comes_through(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hold_slowly(farm: Coordinator, request: BuildRequest, judgements: Iterable[Judgement]) -> None:
+        monkeypatch.undo()
+        site.upload("dev", wheel("demo", "1.0"))
+        (other,) = (each for each in farm.requests.open_requests() if each != request)
+        tick(farm, other)
+        work_one(site.place, site.worker)
+        tick(farm, other)
+        gate.hold(farm, request, judgements)
+
+    site.upload("dev", sdist("demo", "1.0"), "demo-1.0.tar.gz")
+    monkeypatch.setattr("buildfarm.farm.tick.hold", hold_slowly)
+    tick(site.coordinator)
+    site.settle()
+    assert set(site.files("dev")) == {NAME, "demo-1.0.tar.gz"}
 
 
 def test_an_sdist_does_not_come_through_where_its_wheel_fails() -> None:

@@ -12,21 +12,12 @@ from zipfile import ZipFile, ZipInfo
 
 import pytest
 
-from buildfarm.adapters.memory import (
-    MemoryBell,
-    MemoryCrates,
-    MemoryOwners,
-    MemoryPackages,
-    MemoryResolver,
-    MemorySources,
-)
 from buildfarm.adapters.sql.ledger import Ledger
 from buildfarm.adapters.store import LocalStore
 from buildfarm.adapters.tree import FileTree
 from buildfarm.farm import documents
 from buildfarm.farm.checkup import check
 from buildfarm.farm.collect import collect
-from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.render import catch_up
 from buildfarm.farm.replicate import replicate
 from buildfarm.model.errors import FarmError, Refused
@@ -34,6 +25,7 @@ from buildfarm.model.events import FileDeleted, FilePublished, FileYanked, Index
 from buildfarm.model.events import Status as ProjectStatus
 from buildfarm.model.index import Index
 from buildfarm.model.standing import Changes, Standing
+from tests.farms import farm_over
 from tests.unit.farm.test_collect import Meanwhile
 
 T = TypeVar("T")
@@ -51,25 +43,7 @@ class Home:
         self.ledger = Ledger(folder=self.folder / "locks")
         self.store = LocalStore(self.folder / "store")
         self.tree = FileTree(self.folder / "index", self.store.path)
-        self.farm = Coordinator(
-            requests=self.ledger.requests,
-            jobs=self.ledger.jobs,
-            locks=self.ledger.locks,
-            learning=self.ledger.learning,
-            events=self.ledger.events,
-            rendering=self.ledger.rendering,
-            replication=self.ledger.replication,
-            store=self.store,
-            sources=MemorySources({}, self.store),
-            resolver=MemoryResolver({}, self.store),
-            packages=MemoryPackages({}, {}, self.store),
-            crates=MemoryCrates({}, self.store),
-            tree=self.tree,
-            bell=MemoryBell(),
-            owners=MemoryOwners(),
-            environments=lambda: (),
-            clock=lambda: "2026-11-21T12:00:00Z",
-        )
+        self.farm = farm_over(self.ledger, self.store, self.tree)
 
     def publish(self, index: str, name: str, content: bytes = b"", replaces: str = "") -> FilePublished:
         artifact = self.store.put(name, io.BytesIO(content or name.encode()))

@@ -68,27 +68,29 @@ DRIVER = {
     "required": ["name"],
     "properties": {"rules": {"type": "array", "uniqueItems": True, "items": RULE}},
 }
-SARIF = {
-    "type": "object",
-    "required": ["version", "runs"],
-    "properties": {
-        "version": {"const": "2.1.0"},
-        "$schema": {"type": "string", "format": "uri"},
-        "runs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["tool", "results", "columnKind"],
-                "properties": {
-                    "tool": {"type": "object", "required": ["driver"], "properties": {"driver": DRIVER}},
-                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                    "results": {"type": "array", "items": RESULT},
+SARIF = jsonschema.Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["version", "runs"],
+        "properties": {
+            "version": {"const": "2.1.0"},
+            "$schema": {"type": "string", "format": "uri"},
+            "runs": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["tool", "results", "columnKind"],
+                    "properties": {
+                        "tool": {"type": "object", "required": ["driver"], "properties": {"driver": DRIVER}},
+                        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                        "results": {"type": "array", "items": RESULT},
+                    },
                 },
             },
         },
-    },
-    "additionalProperties": False,
-}
+        "additionalProperties": False,
+    }
+)
 """What of the SARIF 2.1.0 schema (OASIS) such a log must keep to."""
 
 
@@ -128,7 +130,7 @@ def test_every_place_is_in_the_file_and_every_code_is_known(recipe: Path) -> Non
 def test_sarif_says_the_same(recipe: Path) -> None:
     _, found = diagnosed(recipe)
     log = to_sarif(found, root="/recipes", version="1")
-    jsonschema.validate(log, SARIF, jsonschema.Draft202012Validator)
+    SARIF.validate(log)
     (run,) = log["runs"]
     assert run["columnKind"] == "unicodeCodePoints"
     for result, diagnostic in zip(run["results"], found, strict=True):

@@ -212,6 +212,7 @@ def test_while_the_ledger_cannot_be_read_what_it_said_last_goes_on(tmp_path: Pat
         ledger.write_bytes(b"nonsense" * 1000)
         assert answers() == answers() == [200, 401, 200, 200, 503]
         assert answers(60) == [200, 401, 200, 401, 503], "a token expires without the ledger"
+        assert house.ask("/secret/", method="POST", Authorization=basic(other)).status == 503
         with pytest.raises(FarmError, match="file is not a database"):
             house.ask("/+health")
         house.server.ledger.database.close()

@@ -42,10 +42,10 @@ def test_the_doctor_of_a_client_says_where_a_mirror_stands_in_for_ours(house: Ho
         page.parent.mkdir()
         page.write_text(json.dumps({"meta": {"api-version": "1.4"}, "files": [file]}))
     files = {"etc/pip.conf": f"[global]\nindex-url = {house.server.url}/main/simple/\n"}
-    verdict = judge(host(tmp_path, files), ["ours", "theirs", "told"], PipConfig())
-    told = {each.name: each.owners for each in verdict.fates if each.client == "pip"}
+    report = judge(host(tmp_path, files), ["ours", "theirs", "told"], PipConfig())
+    told = {each.name: each.owners for each in report.picks if each.client == "pip"}
     assert told == {"ours": ("company/base",), "theirs": (), "told": ()}
-    assert verdict.exit_code == 1
+    assert report.exit_code == 1
 
 
 def test_the_serial_is_answered_as_the_file_that_it_is(house: House, ask: Ask) -> None:

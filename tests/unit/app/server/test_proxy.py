@@ -183,6 +183,12 @@ def test_the_next_is_asked_only_where_one_says_that_it_has_none(status: int) -> 
         asked("gone.example", "ill.example", "good.example")
 
 
+def test_a_header_that_nobody_can_be_sent_is_no_fault_of_the_server(proxied: Proxied) -> None:
+    there = proxied.get("/main/simple/strange/")
+    asked = proxied.client.build_request("GET", there.url, headers=[(b"If-None-Match", b"\xff")])
+    assert (there.status_code, proxied.client.send(asked).status_code) == (200, 502)
+
+
 def test_of_an_index_that_is_not_there_is_no_proxy(house: House) -> None:
     for index in ("nothing", "main/+pending"):
         with (

@@ -12,6 +12,7 @@ from buildfarm.model.events import (
     FilePublished,
     FileYanked,
     IndexConfigured,
+    NameGivenUp,
     Payload,
     ProjectMarked,
     Status,
@@ -72,6 +73,23 @@ def test_an_index_shows_what_its_bases_have(shop: Shop) -> None:
     assert shelf.projects("dev") == ["demo", "tool"]
     assert shelf.projects("mirror") == []
     assert shelf.entry("dev", "demo").index == "base"
+
+
+def test_a_mirror_shows_nothing_of_a_name_that_is_ours_without_files(shop: Shop) -> None:
+    for name in ("demo", "tool", "soon"):
+        shop.publish("mirror", name, "9.0")
+    shop.publish(pending_of("base"), "soon", "1.0")
+    file = shop.publish("base", "demo", "1.0")
+    for catalogue in (shop.catalogue, Catalogue(shop.ledger.events, shop._summary)):
+        catalogue.now()
+        shop.tell("base", FileDeleted(project="demo", filename=file))
+        shelf = catalogue.now()
+        assert (shelf.projects("dev"), shelf.projects("mirror")) == (["tool"], ["demo", "soon", "tool"])
+        assert [index for index, _ in shelf.search(["demo"], {"dev"})] == []
+        assert [index for index, _ in shelf.search(["demo"], {"dev", "mirror"})] == ["mirror"]
+    shop.tell("base", NameGivenUp(project="demo"))
+    assert shop.catalogue.now().entry("dev", "demo").version == "9.0"
+    assert shop.catalogue.now().projects("dev") == ["demo", "tool"]
 
 
 def test_it_follows_and_looks_only_at_what_changed(shop: Shop) -> None:

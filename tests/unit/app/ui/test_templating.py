@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from buildfarm.app.ui.about import About
 from buildfarm.app.ui.catalogue import Entry
-from buildfarm.app.ui.changes import change
 from buildfarm.app.ui.install import base_of, install
 from buildfarm.app.ui.matrix import matrix
 from buildfarm.app.ui.templating import render
@@ -19,6 +18,7 @@ from buildfarm.app.ui.views import file_shown, leaf
 from buildfarm.model.events import FilePublished, IndexEvent, Status, Tried
 from buildfarm.model.index import Index
 from buildfarm.model.wheel import Artifact, Verdict
+from buildfarm.pages.changes import change
 from buildfarm.pages.project import File, Project
 
 HOSTILE = st.one_of(

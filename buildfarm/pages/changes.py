@@ -17,16 +17,8 @@ from buildfarm.model.events import (
     NameGivenUp,
     Origin,
     ProjectMarked,
-    Status,
 )
 from buildfarm.model.index import Index
-
-_CAME = {
-    Origin.BUILT: "built",
-    Origin.UPLOADED: "uploaded",
-    Origin.ADMITTED: "admitted",
-    Origin.PROMOTED: "promoted",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,46 +39,41 @@ class Change:
         return f"{subject}: {self.what}{where}{f' ({self.note})' if self.note else ''}"
 
 
-def source_of(published: FilePublished, readable: Container[str]) -> str:
-    """Where a file came from, if whoever may read the indexes ``readable`` may know that; else empty."""
-    hidden = published.origin is Origin.PROMOTED and published.source not in readable
+def source_of(published: FilePublished, readable: Container[str] | None) -> str:
+    """Where a file came from, if whoever may read the indexes ``readable`` (None: every one) may know that; else
+    empty.
+    """
+    hidden = published.origin is Origin.PROMOTED and readable is not None and published.source not in readable
     return "" if hidden else published.source
 
 
-def change(event: IndexEvent, readable: Container[str]) -> Change:
-    """The event in words, for whoever may read the indexes ``readable``."""
+def change(event: IndexEvent, readable: Container[str] | None = None) -> Change:
+    """The event in words, for whoever may read the indexes ``readable`` (None: every one)."""
     match event.payload:
         case FilePublished(artifact=artifact, version=version, origin=origin, replaces=replaces) as published:
-            what = "replaced" if replaces else _CAME[origin]
-            source = source_of(published, readable)
-            return Change(
-                event=event,
-                what=what,
-                subject=artifact.name,
-                version=version,
-                note=f"from {source}" if source else "",
-            )
+            what = "replaced" if replaces else str(origin)
+            note = f"from {source}" if (source := source_of(published, readable)) else ""
+            return Change(event=event, what=what, subject=artifact.name, version=version, note=note)
         case FileYanked(filename=filename, reason=reason):
-            what = "no longer yanked" if reason is None else "yanked"
+            what = "unyanked" if reason is None else "yanked"
             return Change(event=event, what=what, subject=filename, note=reason or "")
         case FileDeleted(filename=filename, reason=reason):
             return Change(event=event, what="deleted", subject=filename, note=reason)
         case ProjectMarked(project=project, status=status, reason=reason):
-            what = "active again" if status is Status.ACTIVE else str(status)
-            return Change(event=event, what=what, subject=project, note=reason)
+            return Change(event=event, what=str(status), subject=project, note=reason)
         case NameGivenUp(project=project):
-            return Change(event=event, what="name given up", subject=project)
+            return Change(event=event, what="disowned", subject=project)
         case DocsPublished(project=project, version=version):
             return Change(event=event, what="documentation published", subject=f"{project} {version}", version=version)
         case DocsDeleted(project=project, version=version):
             return Change(event=event, what="documentation deleted", subject=f"{project} {version}")
         case IndexConfigured(index=index):
-            return Change(event=event, what="index configured", note=said(index))
+            return Change(event=event, what="configured", note=", ".join(traits(index)))
         case IndexDeleted():
-            return Change(event=event, what="index deleted")
+            return Change(event=event, what="deleted")
 
 
-def said(index: Index) -> str:
-    """The settings of an index in a line, without its name and bases: those are said to whoever may read them."""
+def traits(index: Index) -> tuple[str, ...]:
+    """What an index is like, in words, without its name and bases: those are said to whoever may read them."""
     words = (str(index.kind), "volatile" if index.volatile else "", "private" if index.private else "")
-    return ", ".join(word for word in words if word)
+    return tuple(filter(None, words))
