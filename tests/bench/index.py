@@ -1,6 +1,6 @@
 """How quickly an index is read, beside nginx serving the same tree and devpi-server with the same files.
 
-    .venv/bin/python tests/bench/index.py [--projects N] [--seconds S]
+    .venv/bin/python tests/bench/index.py [--projects N] [--seconds S] [--rounds R]
 
 All three answer at once, one is asked at a time, by wrk with two and with thirty-two connections, for pages of projects
 at random, in JSON, as pip asks for them. Prints requests per second and their ratios. nginx and wrk are of the system
@@ -26,6 +26,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import httpx
 
@@ -174,7 +175,8 @@ def rate(url: str, prefix: str, projects: int, connections: int, seconds: int, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--projects", type=int, default=300, help="of five wheels each (devpi takes 40 ms for one)")
-    parser.add_argument("--seconds", type=int, default=4, help="for each measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="for each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="of all servers one after the other")
     asked = parser.parse_args()
     wheels = [distribution(f"p{number:05d}", version) for number in range(asked.projects) for version in VERSIONS]
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
@@ -203,19 +205,26 @@ def main() -> None:
             "devpi-server, heir": (peer, f"/{HEIR}/+simple"),
         }
         for connections in (2, 32):
-            before = rate(*places["nginx, the same tree"], asked.projects, connections, asked.seconds, folder)
-            rates = {
-                title: rate(*place, asked.projects, connections, asked.seconds, folder)
-                for title, place in places.items()
-            }
-            base = (before + rates["nginx, the same tree"]) / 2
+            rounds = [
+                {
+                    title: rate(*place, asked.projects, connections, asked.seconds, folder)
+                    for title, place in places.items()
+                }
+                for _ in range(asked.rounds)
+            ]
             print(f"{connections} connections, {asked.projects} projects of {len(VERSIONS)} wheels each")
-            print(f"  {'nginx, first time':26} {before:9.0f} pages/s")
-            for title, value in rates.items():
-                print(f"  {title:26} {value:9.0f} pages/s  {value / base:6.3f} of nginx")
-            heir = rates["buildfarm, heir"]
-            print(f"  heir / own index {heir / rates['buildfarm, own index']:.2f}", end=", ")
-            print(f"heir / devpi's heir {heir / rates['devpi-server, heir']:.0f}", flush=True)
+            for title in places:
+                print(f"  {title:26} {median(each[title] for each in rounds):9.0f} pages/s", end="  ")
+                print(spread(rounds, title, "nginx, the same tree"), "of nginx")
+            print("  heir / own index", spread(rounds, "buildfarm, heir", "buildfarm, own index"), end=", ")
+            print("own index / devpi's", spread(rounds, "buildfarm, own index", "devpi-server, own index"), end=", ")
+            print("heir / devpi's", spread(rounds, "buildfarm, heir", "devpi-server, heir"), flush=True)
+
+
+def spread(rounds: list[dict[str, float]], one: str, other: str) -> str:
+    """How many times as many pages as the other, in the middle of the rounds, and at their ends."""
+    ratios = sorted(each[one] / each[other] for each in rounds)
+    return f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 def _said(answer: httpx.Response) -> httpx.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Fields = Mapping[bytes, bytes]
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -37,19 +38,29 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+def gathered(headers: Iterable[Header]) -> Fields:
+    """Headers by their names, which are in lower case; all of one name joined by commas (RFC 9110, 5.3)."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        fields[name] = value if name not in fields else fields[name] + b"," + value
+    return fields
+
+
 class Request:
     """A request. ``report`` hears a line of it for a person when its answer begins."""
 
-    __slots__ = ("_report", "fields", "method", "path", "scope")
+    __slots__ = ("_query", "_report", "fields", "method", "path")
 
-    def __init__(self, scope: Message, report: Callable[[str], None] | None) -> None:
-        self.scope = scope
+    version = "1.1"
+
+    def __init__(
+        self, method: str, path: str, query: str, fields: Fields, report: Callable[[str], None] | None
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.fields = fields
+        self._query = query
         self._report = report
-        self.method: str = scope["method"]
-        self.path: str = scope["raw_path"].decode("latin-1")
-        self.fields: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            self.fields[name] = value if name not in self.fields else self.fields[name] + b"," + value
 
     def field(self, name: bytes) -> str:
         """A header of the request, all of that name joined by commas; empty where there is none."""
@@ -58,15 +69,7 @@ class Request:
     @property
     def query(self) -> str:
         """The query with its question mark, or nothing."""
-        query: str = self.scope["query_string"].decode("latin-1")
-        return query and f"?{query}"
-
-    @property
-    def scheme(self) -> str:
-        """http or https, as whoever asks sees it: a web server on this machine may stand between."""
-        said, client = self.field(b"x-forwarded-proto"), self.scope.get("client")
-        near = client is not None and client[0] in ("127.0.0.1", "::1")
-        return said if near and said in ("http", "https") else str(self.scope["scheme"])
+        return self._query and f"?{self._query}"
 
     def knows(self, tag: str) -> bool:
         """Whether whoever asks has what the tag stands for."""
@@ -88,20 +91,30 @@ class Request:
     def tell(self, status: int) -> None:
         """Report the request with the status of its answer."""
         if self._report is not None:
-            line = f"{status} {self.method} {self.path}{self.query} HTTP/{self.scope['http_version']}"
+            line = f"{status} {self.method} {self.path}{self.query} HTTP/{self.version}"
             self._report(line if line.isprintable() else harmless(line))
 
 
 class Exchange(Request):
     """A request, and the way to answer it."""
 
-    __slots__ = ("_send", "receive", "status")
+    __slots__ = ("_send", "receive", "scope", "status", "version")
 
     def __init__(self, scope: Message, receive: Receive, send: Send, report: Callable[[str], None] | None) -> None:
-        super().__init__(scope, report)
+        path, query = (scope[part].decode("latin-1") for part in ("raw_path", "query_string"))
+        super().__init__(scope["method"], path, query, gathered(scope["headers"]), report)
+        self.scope = scope
+        self.version: str = scope["http_version"]
         self.receive = receive
         self._send = send
         self.status = 0  # not answered yet
+
+    @property
+    def scheme(self) -> str:
+        """http or https, as whoever asks sees it: a web server on this machine may stand between."""
+        said, client = self.field(b"x-forwarded-proto"), self.scope.get("client")
+        near = client is not None and client[0] in ("127.0.0.1", "::1")
+        return said if near and said in ("http", "https") else str(self.scope["scheme"])
 
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the status line and the headers; ``send`` sends what follows them."""

@@ -30,6 +30,11 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_free() and (answer := self.app.ready(data, self.server_state.default_headers)):
+            self._stop_waiting()
+            self.transport.write(answer)
+            self.on_response_complete()
+            return
         if self._begun and self._head > _LARGEST_HEAD:
             self.send_400_response(f"The head of a request has at most {_LARGEST_HEAD} bytes.\n")
             return
@@ -51,16 +56,13 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["method"] == "POST":
             cycle.transport = cast("Transport", _Worded(cycle.transport, cycle.scope["state"]))
-        elif self._is_free(cycle) and (answer := app.ready(cycle.scope, cycle.default_headers)):
-            cycle.response_started = cycle.response_complete = True
-            cycle.transport.write(answer)
-            cycle.on_response()
-            return
         super()._start_asgi_task(cycle, app)
 
-    def _is_free(self, cycle: RequestResponseCycle) -> bool:
-        """Whether an answer that is at hand can be written now, and the connection goes on after it."""
-        return cycle.keep_alive and not self.pipeline and not self.flow.write_paused
+    def _is_free(self) -> bool:
+        """Whether nothing was asked, in whole or in part, that has no answer yet, and one can be written now."""
+        last: RequestResponseCycle | None = self.cycle
+        done = not self._begun and last.response_complete and not last.more_body if last else not self._head
+        return done and not self.flow.write_paused and not self.transport.is_closing()
 
     def _wait(self) -> None:
         """From the first byte of a head on; and from the connection on."""

@@ -55,7 +55,7 @@ class Proxy:
         else:
             await self._answer(exchange, place, send)
 
-    def ready(self, _scope: Message, _others: Iterable[Header], /) -> None:
+    def ready(self, _data: bytes, _others: Iterable[Header], /) -> None:
         """No answer is at hand: see ``App.ready``."""
 
     async def _answer(self, exchange: Exchange, page: Page, send: Send) -> None:

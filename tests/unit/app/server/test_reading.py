@@ -191,8 +191,8 @@ def test_the_front_page_is_the_one_for_people(ask: Ask) -> None:
     [("127.0.0.1", "https", "https"), ("10.0.0.7", "https", "http"), ("::1", "javascript", "http")],
 )
 def test_a_web_server_on_this_machine_says_whether_it_was_https(client: str, said: str, url: str) -> None:
-    scope = {"method": "GET", "raw_path": b"/", "headers": [(b"x-forwarded-proto", said.encode())]}
-    scope |= {"client": (client, 1), "scheme": "http"}
+    scope = {"method": "GET", "raw_path": b"/", "query_string": b"", "http_version": "1.1"}
+    scope |= {"headers": [(b"x-forwarded-proto", said.encode())], "client": (client, 1), "scheme": "http"}
 
     async def nothing(*_: object) -> Any:
         """Neither asks nor answers."""
