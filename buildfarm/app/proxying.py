@@ -11,29 +11,11 @@ from typing import TYPE_CHECKING
 from buildfarm.app.settings import Settings
 from buildfarm.model.errors import Refused
 from buildfarm.model.index import awaited
-from buildfarm.model.url import redacted
 
 if TYPE_CHECKING:
     from buildfarm.app.server.running import IndexServer, Place
 
 Report = Callable[[str], None]
-
-
-def run_proxy(
-    settings: Settings,
-    environ: Mapping[str, str],
-    place: Place,
-    index: str,
-    urls: tuple[str, ...],
-    report: Report,
-    heard: Report | None,
-) -> None:
-    """Answer until a signal. Raises ``Refused`` (404) for an index that is not there, else as ``IndexServer`` does."""
-    with open_proxy(settings, environ, place, index, urls, report, heard) as server:
-        whence = redacted(", ".join(urls))
-        report(f"warning: a proxy. What {index} lacks is answered from {whence}, whoever made it; nobody looked at it")
-        report(f"  pip install --index-url {server.url}/{index}/simple/ NAME")
-        server.run()
 
 
 @contextmanager
@@ -46,7 +28,10 @@ def open_proxy(
     report: Report,
     heard: Report | None = None,
 ) -> Iterator[IndexServer]:
-    """The server, listening; while it is open, ``proxies`` has it."""
+    """The server, listening; while it is open, ``proxies`` has it.
+
+    Raises ``Refused`` (404) for an index that is not there, else as ``IndexServer`` does.
+    """
     from buildfarm.adapters.elsewhere import Elsewhere
     from buildfarm.adapters.http_client import open_client
     from buildfarm.adapters.owners import LocalOwners

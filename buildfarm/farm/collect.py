@@ -12,7 +12,7 @@ from buildfarm.farm.publish import FILES, LIVE, WANTED
 from buildfarm.farm.render import render_settings
 from buildfarm.model.events import DocsDeleted, DocsPublished, FilePublished, IndexDeleted, IndexEvent, subject
 from buildfarm.pages.documents import last_said, zip_of
-from buildfarm.pages.project import fold
+from buildfarm.pages.project import held
 
 _Place = tuple[str, str, str]  # index, sha256, file name
 
@@ -67,13 +67,10 @@ def _files(farm: Coordinator, indexes: set[str]) -> Iterator[_Place]:
 
 def _kept(events: Iterable[IndexEvent]) -> set[_Place]:
     """What is on an index after these events."""
-    told: defaultdict[str, list[IndexEvent]] = defaultdict(list)
-    for event in events:
-        told[event.index].append(event)
     on = {
         (index, file.published.artifact.sha256, file.name)
-        for index, those in told.items()
-        for project in fold(those).values()
+        for index, projects in held(events).items()
+        for project in projects.values()
         for file in project.files
     }
     docs = {(index, found.sha256, found.name) for (index, _, _), found in last_said(events).items() if found}

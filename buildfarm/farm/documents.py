@@ -26,7 +26,7 @@ def put(
     has ended; 404 where there is no such index).
     """
     open_index(farm, index)
-    name, number = _named(farm, index, project, version)
+    name, number = _named(project, version)
     filename = zip_of(name, number)
     try:
         pages_of(filename, content)
@@ -45,7 +45,8 @@ def put(
 
 def drop(farm: Coordinator, index: str, project: str, version: str, who: str = "") -> None:
     """Remove the documentation of a version. Raises ``Refused`` (404) where there is none."""
-    name, number = _named(farm, index, project, version)
+    index_of(farm, index)
+    name, number = _named(project, version)
     if number not in documented(farm, index, name):
         raise Refused(f"{index} has no documentation of {name} {number}", 404)
     farm.events.append(index, DocsDeleted(project=name, version=number), who)
@@ -58,9 +59,8 @@ def documented(farm: Coordinator, index: str, project: str) -> tuple[str, ...]:
     return sorted_versions(farm.tree.names(folder_of(index, project)))
 
 
-def _named(farm: Coordinator, index: str, project: str, version: str) -> tuple[str, str]:
+def _named(project: str, version: str) -> tuple[str, str]:
     """The project's name and the version as addresses have them."""
-    index_of(farm, index)
     try:
         name = canonicalize_name(project, validate=True)
     except InvalidName as error:

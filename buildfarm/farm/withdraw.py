@@ -13,7 +13,6 @@ from buildfarm.farm.render import render
 from buildfarm.model.errors import Refused
 from buildfarm.model.events import FileDeleted, FileYanked, Payload, ProjectMarked, Status
 from buildfarm.model.index import awaited
-from buildfarm.pages.project import File
 
 P = TypeVar("P", bound=Payload)
 
@@ -70,11 +69,6 @@ def delete(
             f"{index} is not volatile: what was published there stays. `buildfarm yank` keeps installers from taking "
             f"it; `buildfarm index set {index} --volatile` lets files be deleted"
         )
-    return remove(farm, files, reason=reason, who=who)
-
-
-def remove(farm: Coordinator, files: Iterable[File], *, reason: str, who: str) -> tuple[FileDeleted, ...]:
-    """Delete these files, whatever their index is like."""
     deleted = []
     for file in files:
         published = file.published

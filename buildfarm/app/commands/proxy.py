@@ -30,8 +30,13 @@ def proxy(options: dict[str, str], index: str, urls: tuple[str, ...], place: Pla
     For hosts that must install what nobody looked at. Names that are reserved, or that any internal index owns, are
     never asked for elsewhere. Until Ctrl-C; `buildfarm serve` and the pages of the index know nothing of it.
     """
-    from buildfarm.app.proxying import run_proxy
+    from buildfarm.app.proxying import open_proxy
+    from buildfarm.model.url import redacted
 
     if wrong := [url for url in urls if not url.startswith(("http://", "https://"))]:
         raise click.BadParameter(f"{', '.join(wrong)}: the URL of a simple index", param_hint="--to")
-    run_proxy(settings_of(options), os.environ, place, index, urls, say, heard)
+    with open_proxy(settings_of(options), os.environ, place, index, urls, say, heard) as server:
+        whence = redacted(", ".join(urls))
+        say(f"warning: a proxy. What {index} lacks is answered from {whence}, whoever made it; nobody looked at it")
+        say(f"  pip install --index-url {server.url}/{index}/simple/ NAME")
+        server.run()
