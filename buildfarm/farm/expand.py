@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from packaging.version import Version
@@ -21,21 +21,22 @@ from buildfarm.plan.expand import expand as expand_plan
 def expand(farm: Coordinator, request: BuildRequest) -> Plan:
     """The request's plan, with all of its jobs in the ledger."""
     resolution = resolve(farm, request)
-    plan = expand_plan(request, gather(farm, request, resolution))
-    while farm.jobs.insert(request, plan.jobs):
-        plan = expand_plan(request, gather(farm, request, resolution))
-    return plan
+    while True:
+        attached = _attached(farm, request)
+        plan = expand_plan(request, gather(farm, request, resolution, attached))
+        new = [job for job in plan.jobs if job.key not in attached]
+        if not new or not farm.jobs.insert(request, new):
+            return plan
 
 
 def preview(farm: Coordinator, request: BuildRequest) -> Plan:
     """The plan of a request that nobody submitted: nothing is inserted, and what was built before is planned anew."""
     request = replace(request, recipes=tuple(with_bytes(farm, each) for each in request.recipes))
-    return expand_plan(request, gather(farm, request, look_up(farm, request)))
+    return expand_plan(request, gather(farm, request, look_up(farm, request), _attached(farm, request)))
 
 
-def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> Facts:
-    """Everything that planning this request may ask of the world."""
-    keys = [row.job.key for row in farm.jobs.rows(request.id)]
+def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution, attached: Collection[str]) -> Facts:
+    """Everything that planning this request may ask of the world; ``attached`` are the keys of its jobs."""
     names = [recipe.name for recipe in request.recipes]
     versions = {
         name: those if isinstance(those, Reason) else tuple(sorted(those, key=Version))
@@ -46,7 +47,7 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         tools=farm.tools,
         versions=versions,
         sources={**farm.locks.pinned([each.recipe.name for each in request.uploads]), **_sources(resolution)},
-        wheels=farm.learning.wheels(keys),
+        wheels=farm.learning.wheels(attached),
         failed=farm.learning.failed(request.id),
         published=_published(farm.events.publications(request.index, frozenset({"published"}), names)),
         last=farm.learning.last(names),
@@ -54,6 +55,10 @@ def gather(farm: Coordinator, request: BuildRequest, resolution: Resolution) -> 
         floors=farm.floors,
         servers=farm.servers(),
     )
+
+
+def _attached(farm: Coordinator, request: BuildRequest) -> frozenset[str]:
+    return frozenset(row.job.key for row in farm.jobs.rows(request.id))
 
 
 def _sources(resolution: Resolution) -> dict[tuple[str, str], KnownSource | Reason]:

@@ -24,6 +24,7 @@ SERVERS = ".servers"
 
 _RECORD = ".owner"
 _ROUNDS = 500  # of 20 ms, in which marked processes must die
+_LOOKS = 6  # each sees a process with nothing one time in twenty, if it does nothing but become another
 _PF_EXITING = 4
 
 
@@ -121,5 +122,15 @@ def _marked(name: str) -> Iterator[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                if mark in _environment(folder).split(b"\0"):
                     yield int(folder.name)
+
+
+def _environment(process: Path) -> bytes:
+    """The variables that a process was started with. While it becomes another it has none, so it is asked again."""
+    for _ in range(_LOOKS):
+        if found := (process / "environ").read_bytes():
+            return found
+        (process / "exe").readlink()  # of a zombie or a kernel's thread that fails: they have none at all
+        time.sleep(0.001)
+    return b""

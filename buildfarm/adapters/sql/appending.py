@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -30,6 +30,26 @@ def there(*of: ColumnElement[bool]) -> ColumnElement[bool]:
     moves = events.kind.in_(("FilePublished", "FileDeleted"))
     last = select(func.max(events.serial)).where(*of, moves).group_by(events.project, events.file)
     return events.serial.in_(last) & (events.kind == "FilePublished")
+
+
+_INSERT = insert(t.index_events)
+_OF_INDEX = (
+    select(t.index_events.c.kind)
+    .where(t.index_events.c.index_name == bindparam("index"), t.index_events.c.project == "")
+    .order_by(t.index_events.c.serial.desc())
+    .limit(1)
+)
+_OF_SUBJECT = (
+    select(t.index_events.c.payload)
+    .where(
+        t.index_events.c.index_name == bindparam("index"),
+        t.index_events.c.project == bindparam("of"),
+        t.index_events.c.file == bindparam("subject"),
+        t.index_events.c.kind.in_(bindparam("kinds", expanding=True)),
+    )
+    .order_by(t.index_events.c.serial.desc())
+    .limit(1)
+)
 
 
 def refuse_deleted(tx: Transaction, index: str) -> None:
@@ -82,17 +102,8 @@ def _empty(tx: Transaction, index: str, who: str) -> None:
 
 def _insert(tx: Transaction, index: str, payload: Payload, who: str) -> None:
     written = plain.tagged(payload)
-    tx.connection.execute(
-        insert(t.index_events).values(
-            index_name=index,
-            project=payload.project,
-            kind=written["is"],
-            file=subject(payload),
-            payload=written,
-            at=tx.now,
-            who=who,
-        )
-    )
+    row = {"index_name": index, "project": payload.project, "kind": written["is"], "file": subject(payload)}
+    tx.connection.execute(_INSERT, {**row, "payload": written, "at": tx.now, "who": who})
 
 
 _SAME = {
@@ -112,18 +123,9 @@ _SAME = {
 
 def _last(tx: Transaction, index: str, payload: Payload) -> dict[str, object]:
     """What was said last of the same; empty where nothing was."""
-    query = (
-        select(t.index_events.c.payload)
-        .where(
-            t.index_events.c.index_name == index,
-            t.index_events.c.project == payload.project,
-            t.index_events.c.file == subject(payload),
-            t.index_events.c.kind.in_(_SAME[type(payload).__name__]),
-        )
-        .order_by(t.index_events.c.serial.desc())
-        .limit(1)
-    )
-    return tx.connection.execute(query).scalar() or {}
+    kinds = _SAME[type(payload).__name__]
+    same = {"index": index, "of": payload.project, "subject": subject(payload), "kinds": kinds}
+    return tx.connection.execute(_OF_SUBJECT, same).scalar() or {}
 
 
 def _digest_of(said: dict[str, object]) -> str:
@@ -138,9 +140,7 @@ def _is_there(tx: Transaction, index: str) -> bool:
 
 def _last_settings(tx: Transaction, index: str) -> str | None:
     """The kind of the last event about the index itself."""
-    events = t.index_events.c
-    told = select(events.kind).where(events.index_name == index, events.project == "")
-    return tx.connection.execute(told.order_by(events.serial.desc()).limit(1)).scalar()
+    return tx.connection.execute(_OF_INDEX, {"index": index}).scalar()
 
 
 def _says(payload: dict[str, object]) -> dict[str, object]:

@@ -25,6 +25,9 @@ ARROWS = frozenset(
 )
 
 
+_TOLD = insert(t.transitions)
+
+
 def move(
     transaction: Transaction, job: int, before: str, after: str, who: str, note: str = "", **values: object
 ) -> bool:
@@ -39,8 +42,7 @@ def move(
     )
     if moved.rowcount != 1:
         return False
-    transaction.connection.execute(
-        insert(t.transitions).values(job=job, before=before, after=after, who=who, note=note, at=transaction.now)
-    )
+    told = {"job": job, "before": before, "after": after, "who": who, "note": note, "at": transaction.now}
+    transaction.connection.execute(_TOLD, told)
     transaction.points.append(f"{before}->{after}")
     return True

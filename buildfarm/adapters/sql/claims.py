@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -32,6 +32,34 @@ from buildfarm.model.wheel import TestReport, Verdict
 MOST_WISHES = 3
 
 
+_URGENCY = (
+    select(t.requests.c.urgency)
+    .join(t.request_jobs, t.request_jobs.c.request == t.requests.c.id)
+    .where(t.request_jobs.c.job == t.jobs.c.id)
+    .order_by(t.requests.c.urgency)
+    .limit(1)
+    .scalar_subquery()
+)
+_NEXT = (
+    select(t.jobs)
+    .where(t.jobs.c.state == "queued", t.jobs.c.cancel.is_(False))
+    .where(t.jobs.c.lane.in_(bindparam("lanes", expanding=True)))
+    .where(t.jobs.c.environment.in_(bindparam("environments", expanding=True)))
+    .order_by(_URGENCY, t.jobs.c.kind.desc(), t.jobs.c.id)  # tests first: they release what is built
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_NEXT_OF_REQUEST = _NEXT.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
+    t.request_jobs.c.request == bindparam("request")
+)
+_HELD = (
+    select(t.jobs, t.attempts.c.id.label("attempt"))
+    .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
+    .where(t.jobs.c.key == bindparam("held"), t.jobs.c.token == bindparam("by"), t.jobs.c.state == "running")
+)
+_HOLD = update(t.attempts).where(t.attempts.c.id == bindparam("attempt"))
+
+
 class SqlClaims:
     """``ports.Claims``. ``term`` is the length of a lease in seconds."""
 
@@ -41,28 +69,10 @@ class SqlClaims:
 
     def claim(self, worker: Worker, request: int | None = None) -> Lease | None:
         """See ``ports.Claims``."""
-        urgency = (
-            select(t.requests.c.urgency)
-            .join(t.request_jobs, t.request_jobs.c.request == t.requests.c.id)
-            .where(t.request_jobs.c.job == t.jobs.c.id)
-            .order_by(t.requests.c.urgency)
-            .limit(1)
-            .scalar_subquery()
-        )
-        query = (
-            select(t.jobs)
-            .where(t.jobs.c.state == "queued", t.jobs.c.cancel.is_(False))
-            .where(t.jobs.c.lane.in_(worker.lanes), t.jobs.c.environment.in_(worker.environments))
-            .order_by(urgency, t.jobs.c.kind.desc(), t.jobs.c.id)  # tests first: they release what is built
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if request is not None:
-            query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
-                t.request_jobs.c.request == request
-            )
+        query = _NEXT if request is None else _NEXT_OF_REQUEST
+        wanted = {"lanes": worker.lanes, "environments": worker.environments, "request": request}
         with self._database.writing() as tx:
-            row = tx.connection.execute(query).one_or_none()
+            row = tx.connection.execute(query, wanted).one_or_none()
             return self._lease(tx, row, worker) if row else None
 
     def heartbeat(self, lease: Lease, step: str = "") -> Beat:
@@ -71,9 +81,7 @@ class SqlClaims:
             row = _held(tx, lease)
             if row is None:
                 return Beat.FENCED
-            tx.connection.execute(
-                update(t.attempts).where(t.attempts.c.id == row.attempt).values(lease_until=tx.now + self._term)
-            )
+            tx.connection.execute(_HOLD, {"attempt": row.attempt, "lease_until": tx.now + self._term})
             if step:
                 tx.connection.execute(insert(t.steps).values(attempt=row.attempt, step=step, started=tx.now))
             return Beat.CANCEL if row.cancel else Beat.GO_ON
@@ -89,9 +97,7 @@ class SqlClaims:
             if row.cancel and isinstance(outcome, HandedBack | Wanting):
                 outcome = Cancelled()  # it would wait for a worker for ever
             written = plain.tagged(outcome)
-            tx.connection.execute(
-                update(t.attempts).where(t.attempts.c.id == row.attempt).values(ended=tx.now, outcome=written)
-            )
+            tx.connection.execute(_HOLD, {"attempt": row.attempt, "ended": tx.now, "outcome": written})
             return _follow(tx, row, lease, outcome, written)
 
     def _lease(self, tx: Transaction, row: Row[Any], worker: Worker) -> Lease:
@@ -114,11 +120,7 @@ class SqlClaims:
 
 def _held(tx: Transaction, lease: Lease) -> Row[Any] | None:
     """The running job, if the lease still holds it."""
-    return tx.connection.execute(
-        select(t.jobs, t.attempts.c.id.label("attempt"))
-        .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
-        .where(t.jobs.c.key == lease.job.key, t.jobs.c.token == lease.token, t.jobs.c.state == "running")
-    ).one_or_none()
+    return tx.connection.execute(_HELD, {"held": lease.job.key, "by": lease.token}).one_or_none()
 
 
 def _follow(tx: Transaction, row: Row[Any], lease: Lease, outcome: Outcome, written: dict[str, Any]) -> bool:

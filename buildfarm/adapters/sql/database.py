@@ -96,12 +96,13 @@ class Database:
     @contextmanager
     def _begun(self, *, reads: bool) -> Iterator[Transaction]:
         try:
-            with (
-                self._alone,
-                self._engine.connect() as connection,
-                connection.execution_options(reads=reads, postgresql_readonly=reads).begin(),
-            ):
-                yield Transaction(connection)
+            with self._alone, self._engine.connect() as connection:
+                if connection.dialect.name != "sqlite":
+                    connection.execution_options(postgresql_readonly=reads)
+                with connection.begin():
+                    if connection.dialect.name == "sqlite":
+                        _begin(connection, reads=reads)
+                    yield Transaction(connection)
         except DatabaseError as error:
             if type(error) not in (DatabaseError, OperationalError):  # the others are faults of ours
                 raise
@@ -125,13 +126,16 @@ def _sqlite(url: str) -> Engine:
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        reads = connection.get_execution_options().get("reads", False)
-        cast("sqlite3.Connection", connection.connection.driver_connection).execute(f"PRAGMA query_only={reads:d}")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
     return engine
+
+
+def _begin(connection: Connection, *, reads: bool) -> None:
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute(f"PRAGMA query_only={reads:d}")
+    if reads:
+        driver.execute("BEGIN")  # asks for nothing yet
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, insert, select, update
+from sqlalchemy import ColumnElement, Select, String, bindparam, cast, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -19,6 +20,19 @@ from buildfarm.model.events import FilePublished, IndexConfigured, IndexDeleted,
 from buildfarm.model.index import Index
 from buildfarm.model.records import Arrival, Publication
 from buildfarm.model.wheel import Artifact
+
+_OF_INDEX = t.index_events.c.index_name == bindparam("index")
+_OF_PROJECT = t.index_events.c.project == bindparam("project")
+EVENTS = select(t.index_events).order_by(t.index_events.c.serial)
+_EVENTS_OF_INDEX, _EVENTS_OF_PROJECT = EVENTS.where(_OF_INDEX), EVENTS.where(_OF_PROJECT)
+_EVENTS_OF_BOTH = EVENTS.where(_OF_INDEX, _OF_PROJECT)
+EVENTS_SINCE = EVENTS.where(t.index_events.c.serial > bindparam("serial"))
+_SETTINGS = (
+    select(t.index_events.c.index_name, cast(t.index_events.c.payload, String).label("written"))
+    .where(t.index_events.c.project == "")
+    .order_by(t.index_events.c.serial)
+)
+_PROJECTS = select(t.index_events.c.project).distinct().where(there(_OF_INDEX))
 
 
 class SqlEvents:
@@ -69,13 +83,8 @@ class SqlEvents:
         projects: Collection[str] | None = None,
     ) -> tuple[Publication, ...]:
         """See ``ports.Events``."""
-        query = select(t.publications).order_by(t.publications.c.id)
-        if index is not None:
-            query = query.where(t.publications.c.index_name == index)
-        if states:
-            query = query.where(t.publications.c.state.in_(states))
-        if projects is not None:
-            query = query.where(t.publications.c.project.in_(projects))
+        query = _publications(of_index=index is not None, in_states=bool(states), of_projects=projects is not None)
+        wanted = {"index": index, "states": states, "projects": projects}
         with self._database.reading() as tx:
             return tuple(
                 Publication(
@@ -89,7 +98,7 @@ class SqlEvents:
                     build=row.build,
                     arrival=from_plain(Arrival, row.arrival),
                 )
-                for row in tx.connection.execute(query)
+                for row in tx.connection.execute(query, wanted)
             )
 
     def append(self, index: str, payload: Payload, who: str = "", token: int = 0) -> bool:
@@ -114,16 +123,17 @@ class SqlEvents:
 
     def events(self, index: str, project: str | None = None) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
-        query = select(t.index_events).where(t.index_events.c.index_name == index)
-        return self._read(query if project is None else query.where(t.index_events.c.project == project))
+        if project is None:
+            return self._read(_EVENTS_OF_INDEX, index=index)
+        return self._read(_EVENTS_OF_BOTH, index=index, project=project)
 
     def of_project(self, project: str) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
-        return self._read(select(t.index_events).where(t.index_events.c.project == project))
+        return self._read(_EVENTS_OF_PROJECT, project=project)
 
     def since(self, serial: int) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
-        return self._read(select(t.index_events).where(t.index_events.c.serial > serial))
+        return self._read(EVENTS_SINCE, serial=serial)
 
     def latest(self, indexes: Iterable[str], before: int | None, most: int) -> tuple[IndexEvent, ...]:
         """See ``ports.Events``."""
@@ -132,16 +142,13 @@ class SqlEvents:
         if before is not None:
             of_them = of_them.where(serial < before)
         last = of_them.order_by(serial.desc()).limit(most)
-        return self._read(select(t.index_events).where(serial.in_(last)))[::-1]
+        return self._read(EVENTS.where(serial.in_(last)))[::-1]
 
     def indexes(self) -> Mapping[str, Index]:
         """See ``ports.Events``."""
         found: dict[str, Index] = {}
-        events = t.index_events.c
-        written = cast(events.payload, String).label("written")
-        query = select(events.index_name, written).where(events.project == "").order_by(events.serial)
         with self._database.reading() as tx:
-            rows = tx.connection.execute(query).all()
+            rows = tx.connection.execute(_SETTINGS).all()
         for row in rows:
             match _payload(row.written):
                 case IndexConfigured(index=index):
@@ -152,9 +159,8 @@ class SqlEvents:
 
     def projects(self, index: str) -> frozenset[str]:
         """See ``ports.Events``."""
-        query = select(t.index_events.c.project).distinct().where(there(t.index_events.c.index_name == index))
         with self._database.reading() as tx:
-            return frozenset(tx.connection.execute(query).scalars())
+            return frozenset(tx.connection.execute(_PROJECTS, {"index": index}).scalars())
 
     def names(self, index: str) -> frozenset[str]:
         """See ``ports.Events``."""
@@ -163,9 +169,9 @@ class SqlEvents:
         with self._database.reading() as tx:
             return frozenset(tx.connection.execute(query).scalars())
 
-    def _read(self, query: Select[tuple[object, ...]]) -> tuple[IndexEvent, ...]:
+    def _read(self, query: Select[Any], **wanted: object) -> tuple[IndexEvent, ...]:
         with self._database.reading() as tx:
-            return read_events(tx, query)
+            return read_events(tx, query, **wanted)
 
     def settle(self, publication: Publication, state: str, note: str = "") -> bool:
         """See ``ports.Events``."""
@@ -182,12 +188,24 @@ class SqlEvents:
             tx.points.append("remark")
 
 
-def read_events(tx: Transaction, query: Select[tuple[object, ...]]) -> tuple[IndexEvent, ...]:
-    """The events that a query for rows of them finds, in the order of their serials."""
+def read_events(tx: Transaction, query: Select[Any], **wanted: object) -> tuple[IndexEvent, ...]:
+    """The events that a query finds, one of ``EVENTS``, with what it wants."""
     return tuple(
         IndexEvent(serial=row.serial, index=row.index_name, payload=plain.payload(row.payload), who=row.who, at=row.at)
-        for row in tx.connection.execute(query.order_by(t.index_events.c.serial))
+        for row in tx.connection.execute(query, wanted)
     )
+
+
+@cache
+def _publications(*, of_index: bool, in_states: bool, of_projects: bool) -> Select[Any]:
+    query = select(t.publications).order_by(t.publications.c.id)
+    if of_index:
+        query = query.where(t.publications.c.index_name == bindparam("index"))
+    if in_states:
+        query = query.where(t.publications.c.state.in_(bindparam("states", expanding=True)))
+    if of_projects:
+        query = query.where(t.publications.c.project.in_(bindparam("projects", expanding=True)))
+    return query
 
 
 @lru_cache(maxsize=4096)

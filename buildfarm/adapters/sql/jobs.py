@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -19,9 +20,26 @@ from buildfarm.model.wheel import Artifact
 TRUSTED = "trusted"
 MOST_TRIES = 3
 _AGAIN = {"wishes": [], "granted": [], "tries": 0, "asked": 0, "outcome": None, "cancel": False}
+_LAST_ATTEMPT = (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token)
 _ROWS = select(t.jobs, t.attempts.c.started, t.attempts.c.ended, t.attempts.c.worker).outerjoin(
-    t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token)
+    t.attempts, _LAST_ATTEMPT
 )
+_ONE = (t.jobs.c.key == bindparam("of")) & (t.jobs.c.trust == TRUSTED)
+_ROW = _ROWS.where(_ONE)
+_KNOWN = select(t.jobs.c.id, t.jobs.c.state).where(_ONE)
+_LAPSED = (
+    select(t.jobs, t.attempts.c.worker, t.attempts.c.id.label("attempt"))
+    .join(t.attempts, _LAST_ATTEMPT)
+    .where(t.jobs.c.state == "running")
+    .where(
+        (t.attempts.c.lease_until < bindparam("now"))
+        | t.attempts.c.worker.startswith("local-") & t.attempts.c.worker.not_in(bindparam("live", expanding=True))
+    )
+)
+_ATTACHED = select(t.request_jobs.c.job).where(
+    t.request_jobs.c.request == bindparam("of"), t.request_jobs.c.job == bindparam("number")
+)
+_ATTACH, _INSERT, _NEED = insert(t.request_jobs), insert(t.jobs).returning(t.jobs.c.id), insert(t.job_needs)
 
 
 class SqlJobs:
@@ -35,9 +53,7 @@ class SqlJobs:
         made = 0
         with self._database.writing() as tx:
             for job in jobs:
-                known = tx.connection.execute(
-                    select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.key == job.key, t.jobs.c.trust == TRUSTED)
-                ).one_or_none()
+                known = tx.connection.execute(_KNOWN, {"of": job.key}).one_or_none()
                 number = known.id if known else _insert(tx, job)
                 attached = _attach(tx, request.id, number)
                 made += attached
@@ -49,20 +65,14 @@ class SqlJobs:
 
     def rows(self, request: int | None = None, states: frozenset[str] = frozenset()) -> tuple[JobRow, ...]:
         """See ``ports.Jobs``."""
-        query = _ROWS.order_by(t.jobs.c.id)
-        if request is not None:
-            query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id).where(
-                t.request_jobs.c.request == request
-            )
-        if states:
-            query = query.where(t.jobs.c.state.in_(states))
+        query = _rows(of_request=request is not None, in_states=bool(states))
         with self._database.reading() as tx:
-            return tuple(_row(row) for row in tx.connection.execute(query))
+            return tuple(_row(row) for row in tx.connection.execute(query, {"request": request, "states": states}))
 
     def row(self, key: str) -> JobRow | None:
         """See ``ports.Jobs``."""
         with self._database.reading() as tx:
-            found = tx.connection.execute(_ROWS.where(t.jobs.c.key == key, t.jobs.c.trust == TRUSTED)).one_or_none()
+            found = tx.connection.execute(_ROW, {"of": key}).one_or_none()
         return _row(found) if found else None
 
     def inputs(self, key: str) -> tuple[Input, ...]:
@@ -111,18 +121,17 @@ class SqlJobs:
     def reap(self, live: frozenset[str]) -> int:
         """See ``ports.Jobs``."""
         with self._database.writing() as tx:
-            lapsed = tx.connection.execute(
-                select(t.jobs, t.attempts.c.worker, t.attempts.c.id.label("attempt"))
-                .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
-                .where(t.jobs.c.state == "running")
-                .where(
-                    or_(
-                        t.attempts.c.lease_until < tx.now,
-                        t.attempts.c.worker.startswith("local-") & t.attempts.c.worker.not_in(live),
-                    )
-                )
-            ).all()
+            lapsed = tx.connection.execute(_LAPSED, {"now": tx.now, "live": live}).all()
             return sum(lose(tx, row, f"{row.worker} is gone") for row in lapsed)
+
+
+@cache
+def _rows(*, of_request: bool, in_states: bool) -> Select[Any]:
+    query = _ROWS.order_by(t.jobs.c.id)
+    if of_request:
+        query = query.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id)
+        query = query.where(t.request_jobs.c.request == bindparam("request"))
+    return query.where(t.jobs.c.state.in_(bindparam("states", expanding=True))) if in_states else query
 
 
 def read_inputs(tx: Transaction, job: int) -> tuple[Input, ...]:
@@ -155,44 +164,37 @@ def lose(tx: Transaction, row: Row[Any], message: str) -> bool:
 
 
 def _insert(tx: Transaction, job: Job) -> int:
-    number: int = tx.connection.execute(
-        insert(t.jobs)
-        .values(
-            key=job.key,
-            trust=TRUSTED,
-            kind=job.kind,
-            project=job.project,
-            version=job.version,
-            target=str(job.target),
-            lane=job.environment.lane,
-            environment=job.fingerprint,
-            spec=plain.tagged(job),
-            state="pending",
-            wishes=[],
-            granted=[],
-        )
-        .returning(t.jobs.c.id)
-    ).scalar_one()
+    row = {
+        "key": job.key,
+        "trust": TRUSTED,
+        "kind": job.kind,
+        "project": job.project,
+        "version": job.version,
+        "target": str(job.target),
+        "lane": job.environment.lane,
+        "environment": job.fingerprint,
+        "spec": plain.tagged(job),
+        "state": "pending",
+        "wishes": [],
+        "granted": [],
+    }
+    number: int = tx.connection.execute(_INSERT, row).scalar_one()
     if isinstance(job, BuildJob):
         for needs in job.needs.values():
-            tx.connection.execute(insert(t.job_needs).values(job=number, needs=needs))
+            tx.connection.execute(_NEED, {"job": number, "needs": needs})
     tx.points.append("insert")
     return number
 
 
 def _attach(tx: Transaction, request: int, number: int) -> bool:
-    pair = (t.request_jobs.c.request == request, t.request_jobs.c.job == number)
-    if tx.connection.execute(select(func.count()).select_from(t.request_jobs).where(*pair)).scalar_one():
+    if tx.connection.execute(_ATTACHED, {"of": request, "number": number}).first():
         return False
-    tx.connection.execute(insert(t.request_jobs).values(request=request, job=number))
+    tx.connection.execute(_ATTACH, {"request": request, "job": number})
     return True
 
 
 def _number(tx: Transaction, key: str) -> int:
-    number: int = tx.connection.execute(
-        select(t.jobs.c.id).where(t.jobs.c.key == key, t.jobs.c.trust == TRUSTED)
-    ).scalar_one()
-    return number
+    return int(tx.connection.execute(_KNOWN, {"of": key}).one().id)
 
 
 def _row(row: Row[Any]) -> JobRow:

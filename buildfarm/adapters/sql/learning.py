@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -15,6 +15,18 @@ from buildfarm.model.facts import KnownSource, KnownWheel
 from buildfarm.model.job import Lock
 from buildfarm.model.outcome import Built
 from buildfarm.model.wheel import TestReport
+
+_PINNED = select(t.pins).where(t.pins.c.project.in_(bindparam("names", expanding=True)))
+_BUILT = select(t.jobs.c.key, t.jobs.c.outcome).where(
+    t.jobs.c.state == "succeeded", t.jobs.c.key.in_(bindparam("keys", expanding=True))
+)
+_REPORTS = select(t.reports).where(t.reports.c.test_key.in_(bindparam("keys", expanding=True)))
+_FAILED = (
+    select(t.jobs.c.key)
+    .join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id)
+    .where(t.request_jobs.c.request == bindparam("request"), t.jobs.c.state.in_(("failed", "cancelled")))
+)
+_LEARNT = select(t.learnt).where(t.learnt.c.project.in_(bindparam("names", expanding=True)))
 
 
 class SqlLocks:
@@ -53,7 +65,7 @@ class SqlLocks:
     def pinned(self, names: Iterable[str]) -> Mapping[tuple[str, str], KnownSource]:
         """See ``ports.Locks``."""
         with self._database.reading() as tx:
-            rows = tx.connection.execute(select(t.pins).where(t.pins.c.project.in_(list(names))))
+            rows = tx.connection.execute(_PINNED, {"names": list(names)})
             return {(row.project, row.version): from_plain(KnownSource, row.source) for row in rows}
 
     def keep(self, key: str, lock: Lock) -> Lock:
@@ -82,11 +94,10 @@ class SqlLearning:
     def wheels(self, keys: Iterable[str]) -> Mapping[str, KnownWheel]:
         """See ``ports.Learning``."""
         with self._database.reading() as tx:
-            query = select(t.jobs.c.key, t.jobs.c.outcome).where(t.jobs.c.state == "succeeded")
             built = {
                 row.key: plain.outcome(row.outcome)
                 for some in _batches(keys)
-                for row in tx.connection.execute(query.where(t.jobs.c.key.in_(some)))
+                for row in tx.connection.execute(_BUILT, {"keys": some})
             }
         return {
             key: KnownWheel(artifact=each.wheel.artifact, content=each.wheel.content, extensions=each.wheel.extensions)
@@ -100,23 +111,18 @@ class SqlLearning:
             return {
                 row.test_key: from_plain(TestReport, row.report)
                 for some in _batches(keys)
-                for row in tx.connection.execute(select(t.reports).where(t.reports.c.test_key.in_(some)))
+                for row in tx.connection.execute(_REPORTS, {"keys": some})
             }
 
     def failed(self, request: int) -> frozenset[str]:
         """See ``ports.Learning``."""
         with self._database.reading() as tx:
-            rows = tx.connection.execute(
-                select(t.jobs.c.key)
-                .join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.id)
-                .where(t.request_jobs.c.request == request, t.jobs.c.state.in_(("failed", "cancelled")))
-            )
-            return frozenset(row.key for row in rows)
+            return frozenset(tx.connection.execute(_FAILED, {"request": request}).scalars())
 
     def last(self, names: Iterable[str]) -> Mapping[str, KnownWheel]:
         """See ``ports.Learning``."""
         with self._database.reading() as tx:
-            rows = tx.connection.execute(select(t.learnt).where(t.learnt.c.project.in_(list(names))))
+            rows = tx.connection.execute(_LEARNT, {"names": list(names)})
             return {row.project: from_plain(KnownWheel, row.wheel) for row in rows}
 
 

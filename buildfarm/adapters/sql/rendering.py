@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.database import Database
+
+_POSITION = select(t.positions.c.serial).where(t.positions.c.name == bindparam("what"))
 
 
 class SqlRendering:
@@ -27,7 +29,7 @@ class SqlRendering:
     def position(self, what: str) -> int:
         """See ``ports.Rendering``."""
         with self._database.reading() as tx:
-            return tx.connection.execute(select(t.positions.c.serial).where(t.positions.c.name == what)).scalar() or 0
+            return tx.connection.execute(_POSITION, {"what": what}).scalar() or 0
 
     def advance(self, what: str, serial: int) -> None:
         """See ``ports.Rendering``."""

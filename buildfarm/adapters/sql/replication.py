@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.database import Database, Transaction
-from buildfarm.adapters.sql.events import read_events
+from buildfarm.adapters.sql.events import EVENTS_SINCE, read_events
 from buildfarm.adapters.sql.standing import standing
 from buildfarm.model.errors import FarmError
 from buildfarm.model.events import IndexEvent, subject
@@ -30,7 +30,7 @@ class SqlReplication:
     def after(self, serial: int, most: int) -> tuple[IndexEvent, ...]:
         """See ``ports.Replication``."""
         with self._database.reading() as tx:
-            return read_events(tx, select(t.index_events).where(t.index_events.c.serial > serial).limit(most))
+            return read_events(tx, EVENTS_SINCE.limit(most), serial=serial)
 
     def follow(self, primary: str, epoch: int) -> None:
         """See ``ports.Replication``."""

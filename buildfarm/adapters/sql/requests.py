@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
@@ -16,6 +16,10 @@ from buildfarm.model.outcome import Reason
 from buildfarm.model.records import Resolution
 
 URGENCIES = ("pull-request", "request", "nightly")
+
+
+_OPEN = select(t.requests).where(t.requests.c.state == "open").order_by(t.requests.c.id)
+_RESOLUTION = select(t.requests.c.resolution).where(t.requests.c.id == bindparam("request"))
 
 
 class SqlRequests:
@@ -51,10 +55,7 @@ class SqlRequests:
     def open_requests(self) -> tuple[BuildRequest, ...]:
         """See ``ports.Requests``."""
         with self._database.reading() as tx:
-            rows = tx.connection.execute(
-                select(t.requests).where(t.requests.c.state == "open").order_by(t.requests.c.id)
-            )
-            return tuple(_request(row) for row in rows)
+            return tuple(_request(row) for row in tx.connection.execute(_OPEN))
 
     def resolve(self, request: int, resolution: Resolution) -> None:
         """See ``ports.Requests``."""
@@ -75,7 +76,7 @@ class SqlRequests:
     def resolution(self, request: int) -> Resolution | None:
         """See ``ports.Requests``."""
         with self._database.reading() as tx:
-            written = tx.connection.execute(select(t.requests.c.resolution).where(t.requests.c.id == request)).scalar()
+            written = tx.connection.execute(_RESOLUTION, {"request": request}).scalar()
         if written is None:
             return None
         return {name: _versions(versions) for name, versions in written.items()}

@@ -9,11 +9,14 @@ from buildfarm.adapters.sql.database import Transaction
 from buildfarm.model.errors import Refused
 from buildfarm.model.standing import Standing
 
+_SERIAL = select(func.max(t.index_events.c.serial))
+_EPOCH = select(t.epochs).order_by(t.epochs.c.number.desc()).limit(1)
+
 
 def standing(tx: Transaction) -> Standing:
     """Where this home stands."""
-    serial = tx.connection.execute(select(func.max(t.index_events.c.serial))).scalar() or 0
-    row = tx.connection.execute(select(t.epochs).order_by(t.epochs.c.number.desc()).limit(1)).one_or_none()
+    serial = tx.connection.execute(_SERIAL).scalar() or 0
+    row = tx.connection.execute(_EPOCH).one_or_none()
     return Standing(epoch=row.number, primary=row.primary, serial=serial) if row else Standing(serial=serial)
 
 

@@ -44,6 +44,15 @@ def test_a_mark_is_enough_to_find_processes(sessions: Path) -> None:
         close(sessions, "mine-too")
 
 
+def test_one_that_becomes_another_all_the_time_is_found_each_time(tmp_path: Path) -> None:
+    (script := tmp_path / "again").write_text('exec sh "$0"')
+    with subprocess.Popen(["sh", script], env={MARK: "mine", "PATH": os.defpath}) as process:
+        try:
+            assert all(process.pid in module._marked("mine") for _ in range(100))
+        finally:
+            process.kill()
+
+
 def test_only_dead_owners_are_swept_and_their_record_goes_last(sessions: Path) -> None:
     for name, owner in (("one", "dead"), ("two", "alive"), ("three", "dead")):
         record(name, owner).write(sessions)
