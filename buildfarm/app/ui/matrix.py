@@ -137,4 +137,4 @@ def _order(column: Column) -> tuple[object, ...]:
 
 
 def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(text))
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(text))

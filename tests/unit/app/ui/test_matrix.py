@@ -52,6 +52,12 @@ def test_a_cell_says_what_was_tested_where_and_why_not() -> None:
     assert found.rows[0].cells[2] == Cell(state="skipped", reason="no server")
 
 
+def test_what_int_cannot_read_is_no_number() -> None:
+    targets = tuple(passed(f"cp{each}-{LINUX}") for each in ("\N{SUPERSCRIPT TWO}", "10", "9"))
+    found = matrix([file("demo-1.0-py3-none-any.whl", "1.0", *targets)])
+    assert [each.python for each in found.columns] == ["cp9", "cp10", "cp\N{SUPERSCRIPT TWO}"]
+
+
 def test_what_was_not_tested_stands_under_its_own_tags() -> None:
     (column,) = matrix([file("demo-1.0-cp39-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "1.0")]).columns
     assert column == Column(platform=LINUX, python="cp39")
