@@ -349,7 +349,7 @@ def test_what_was_deleted_while_it_waited_is_not_let_through(site: Site) -> None
     assert (site.files("dev"), site.files("dev/+pending")) == ({}, {})
 
 
-@pytest.mark.parametrize(("index", "many"), [("release", 64), ("dev", 8)])
+@pytest.mark.parametrize(("index", "many"), [("release", 16), ("dev", 8)])
 def test_however_many_come_at_once_all_are_there_and_none_is_twice(site: Site, index: str, many: int) -> None:
     wheels = {f"demo-1.{number}-py3-none-any.whl": wheel("demo", f"1.{number}") for number in range(many)}
     with ThreadPoolExecutor(max_workers=16) as pool:

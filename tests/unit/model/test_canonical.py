@@ -65,7 +65,7 @@ def frozen_values() -> Iterator[type]:
 # The payload of an event is one of several types, and kept with the name of its own.
 @pytest.mark.parametrize("kind", [each for each in frozen_values() if each is not events.IndexEvent])
 def test_every_frozen_value_comes_back(kind: type) -> None:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(values(kind))
     def comes_back(value: object) -> None:
         assert from_plain(kind, json.loads(canonical(value))) == value

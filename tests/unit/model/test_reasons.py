@@ -96,6 +96,8 @@ def _codes() -> Iterator[tuple[str, str]]:
         name = path.relative_to(package).as_posix()
         text = path.read_text(encoding="utf-8")
         yield from ((code, name) for code in COMPUTED.get(name, ()))
+        if "code" not in text and name not in COMPUTED:  # most files, and to parse them all takes a second
+            continue
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 if node.func.id in BY_NAME and name in COMPUTED and node.args:
