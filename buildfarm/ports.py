@@ -223,8 +223,8 @@ class Events(Protocol):
     """Publications and the events that pages are made of."""
 
     def want(self, publication: Publication) -> bool:
-        """Insert it as wanted; False when these bytes are wanted or there, or when the index has the name with other
-        bytes.
+        """Insert it as wanted; False when these bytes are wanted or there, when the index has the name with other
+        bytes, or when it was deleted and this was built for it.
 
         The latter is kept as a conflict, never an overwrite; but what the arrival ``replaces`` is withdrawn. Raises
         ``Refused``: 403 where the token of the arrival has ended, 404 where the index was deleted and it was not built.

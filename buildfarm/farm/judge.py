@@ -51,9 +51,13 @@ class Judgement:
 def judge(farm: Coordinator, request: BuildRequest, plan: Plan) -> tuple[Judgement, ...]:
     """Judge every wheel of the plan; want the publication of the good ones."""
     reports = farm.learning.reports([goal.test for goal in plan.goals if goal.test])
-    failed, index = farm.learning.failed(request.id), settings(request.index, farm.events.indexes())
+    failed, indexes = farm.learning.failed(request.id), farm.events.indexes()
+    index = settings(request.index, indexes)
     judgements = tuple(judged(wheel, goals, reports, failed, index) for wheel, goals in _by_wheel(plan.goals))
     judgements = _hold_together(request, plan, judgements)
+    if request.index not in indexes and farm.events.events(request.index, ""):  # made anew it would be public
+        deleted = f"the index {request.index} was deleted; `buildfarm index create` makes it anew"
+        judgements = tuple(replace(each, withheld=each.withheld or deleted) for each in judgements)
     builds = {row.job.key: row for row in farm.jobs.rows(request.id, frozenset({"succeeded"}))}
     for judgement in judgements:
         if judgement.good:

@@ -958,6 +958,14 @@ def test_with_an_index_go_its_tokens_and_what_was_to_come_onto_it(ledger: Ledger
     assert [(each.index, each.state) for each in ledger.events.publications()] == [("a", "withdrawn"), ("b", "wanted")]
 
 
+def test_no_build_brings_an_index_back(ledger: Ledger) -> None:
+    ledger.events.append("a", IndexConfigured(index=Index(name="a")))
+    ledger.events.append("a", IndexDeleted())
+    assert not ledger.events.want(wanted(index="a"))
+    assert ledger.events.publications() == ()
+    assert ledger.events.want(wanted(index="b"))
+
+
 def test_projects_of_an_index_are_those_with_a_file(ledger: Ledger) -> None:
     for event in (published(), published("other.whl"), published("x.whl", project="x"), published("y", project="y")):
         ledger.events.append("main", event)

@@ -56,9 +56,13 @@ def refuse_deleted(tx: Transaction, index: str) -> None:
     """Raise ``Refused`` (404) for an index that was deleted, or that where files wait for one: nothing brings it back
     but who makes it anew.
     """
-    name = awaited(index) or index
-    if _last_settings(tx, name) == "IndexDeleted":
-        raise Refused(f"the index {name} was deleted", 404)
+    if was_deleted(tx, index):
+        raise Refused(f"the index {awaited(index) or index} was deleted", 404)
+
+
+def was_deleted(tx: Transaction, index: str) -> bool:
+    """Whether an index was deleted, or that where files wait for one."""
+    return _last_settings(tx, awaited(index) or index) == "IndexDeleted"
 
 
 def append(tx: Transaction, index: str, payload: Payload, who: str) -> bool:

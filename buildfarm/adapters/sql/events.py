@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, String, bindparam, cast, insert, s
 
 from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
-from buildfarm.adapters.sql.appending import LIVE, LIVING, append, of_file, refuse_deleted, there
+from buildfarm.adapters.sql.appending import LIVE, LIVING, append, of_file, refuse_deleted, there, was_deleted
 from buildfarm.adapters.sql.database import Database, Transaction
 from buildfarm.model.canonical import from_plain, to_plain
 from buildfarm.model.distribution import spelt_alike
@@ -45,8 +45,10 @@ class SqlEvents:
         """See ``ports.Events``."""
         with self._database.writing() as tx:
             _refuse_ended(tx, publication.arrival.token)
-            if publication.arrival.origin is not Origin.BUILT:  # a build makes the index that nobody made
+            if publication.arrival.origin is not Origin.BUILT:
                 refuse_deleted(tx, publication.index)
+            elif was_deleted(tx, publication.index):  # a build makes the index that nobody made, and no other
+                return False
             named = of_file(publication.index, publication.artifact.name)
             if publication.arrival.replaces:
                 replaced = LIVE & (t.publications.c.wheel == publication.arrival.replaces)

@@ -244,6 +244,19 @@ def test_a_mirror_takes_nothing_that_is_built_here(site: Site) -> None:
     assert index_of(site.coordinator, "third").kind is IndexClass.MIRROR
 
 
+def test_a_build_does_not_bring_back_an_index_that_was_deleted(site: Site) -> None:
+    create(site.coordinator, Index(name="secret", private=True))
+    delete_index(site.coordinator, "secret")
+    ticked = site.build(DEMO, index="secret")
+    assert [each.withheld for each in ticked.judgements] == [
+        "the index secret was deleted; `buildfarm index create` makes it anew"
+    ]
+    assert "secret" not in site.coordinator.events.indexes()
+    create(site.coordinator, Index(name="secret", private=True))
+    assert [each.withheld for each in site.build(DEMO, index="secret").judgements] == [""]
+    assert site.files("secret")
+
+
 def test_what_a_build_may_publish_is_its_indexs_own_policy(site: Site) -> None:
     create(site.coordinator, Index(name="strict", accepts=()))
     ticked = site.build(DEMO, index="strict")
