@@ -10,10 +10,11 @@ from typing import IO, Any
 
 from docker.models.containers import Container
 
+from buildfarm.adapters.container.connection import connection
 from buildfarm.adapters.container.engine import Engine, told
 from buildfarm.adapters.container.faults import FAULTS
 from buildfarm.adapters.container.labels import Labels, ours
-from buildfarm.adapters.container.stream import Connection, frames
+from buildfarm.adapters.container.stream import frames
 from buildfarm.model.errors import FarmError, Stopped
 from buildfarm.model.session import Sink, Stop
 
@@ -154,10 +155,10 @@ def _watched(container: Container, stop: Stop) -> Iterator[None]:
 def _run(container: Container, sink: Sink) -> tuple[str, ...]:
     """Start it and hear it to its end; its last lines."""
     wanted = {"stdout": 1, "stderr": 1, "logs": 1, "stream": 1}
-    with contextlib.closing(Connection(container.attach_socket(params=wanted))) as connection:
+    with contextlib.closing(connection(container.attach_socket(params=wanted))) as joint:
         container.start()
         last = b""
-        for _, chunk in frames(connection):
+        for _, chunk in frames(joint):
             sink(chunk)
             last = (last + chunk)[-16384:]
     return tuple(last.decode("utf-8", "replace").splitlines()[-TAIL:])

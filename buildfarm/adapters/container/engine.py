@@ -40,16 +40,10 @@ class Engine:
     @cached_property
     def client(self) -> docker.DockerClient:
         """Its SDK. What is asked by it raises ``faults.FAULTS``, which ``told`` puts into words."""
-        import docker
-        from docker.utils import kwargs_from_env
+        from buildfarm.adapters.container.sdk import Client
 
         with _there(self.url):
-            return docker.DockerClient(
-                **kwargs_from_env(environment=self._environ),
-                version="auto",
-                timeout=_SECONDS,
-                use_ssh_client=self.url.startswith("ssh://"),
-            )
+            return Client(self._environ, _SECONDS)
 
     @property
     def processors(self) -> int:

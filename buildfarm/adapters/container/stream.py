@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from buildfarm.adapters.container.connection import CHUNK, Connection, connection
 from buildfarm.adapters.container.engine import Engine
 from buildfarm.adapters.container.faults import FAULTS
 
@@ -18,7 +17,6 @@ OUT, ERR = 1, 2
 """The streams that a program writes to."""
 
 _WAITING = 64  # pieces that are held for a slow reader, before the program is made to wait
-_CHUNK = 65536
 
 Piece = tuple[int, bytes]
 """Which stream, and what came there."""
@@ -35,7 +33,7 @@ class Stream:
         api = engine.client.api
         self._api = api
         self._id = api.exec_create(container, list(argv), stdin=True, workdir="/")["Id"]
-        self._connection = Connection(api.exec_start(self._id, socket=True))
+        self._connection = connection(api.exec_start(self._id, socket=True))
         self._pieces: queue.Queue[Piece | None] = queue.Queue(_WAITING)
         self._closed = False
         threading.Thread(target=self._listen, daemon=True).start()
@@ -71,43 +69,11 @@ class Stream:
         self._pieces.put(None)
 
 
-class Connection:
-    """The two ways of an attached exec, whatever the transport: what a client gives for ``socket=True``."""
-
-    def __init__(self, given: Any) -> None:
-        self._given = given  # the response that owns it lives as long as this
-        # A file around a socket has lost its buffer and cannot be written to: take the socket below it. TLS and ssh
-        # give something that sends and receives by itself.
-        self._socket = given if hasattr(given, "recv") else socket.socket(fileno=os.dup(given.fileno()))
-        self._socket.settimeout(None)
-
-    def read(self, most: int = _CHUNK) -> bytes:
-        """What has come, up to so many bytes; empty at the end."""
-        received: bytes = self._socket.recv(most)
-        return received
-
-    def send(self, data: bytes) -> None:
-        """All of it."""
-        self._socket.sendall(data)
-
-    def end(self) -> None:
-        """Say that nothing more will be sent."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """Both ways; whoever reads is woken."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._given._response.close()  # noqa: SLF001 - the client hangs it there, and closes it nowhere
-
-
 def frames(connection: Connection) -> Iterator[Piece]:
     """What comes over the connection of an exec without a terminal: frames with a header of eight bytes."""
     while len(header := _exactly(connection, 8)) == 8:
         stream, size = struct.unpack(">BxxxL", header)
-        while size and (data := connection.read(min(size, _CHUNK))):
+        while size and (data := connection.read(min(size, CHUNK))):
             size -= len(data)
             yield stream, data
 

@@ -9,12 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 
+from buildfarm.adapters.container.connection import CHUNK, Connection, connection
 from buildfarm.adapters.container.engine import told
 from buildfarm.adapters.container.running import SHIM, Inside, marshalled
-from buildfarm.adapters.container.stream import Connection, frames
+from buildfarm.adapters.container.stream import frames
 from buildfarm.adapters.host.terminal import joined
-
-_CHUNK = 65536
 
 
 def converse(inside: Inside, order: Mapping[str, object]) -> int:
@@ -29,26 +28,25 @@ def converse(inside: Inside, order: Mapping[str, object]) -> int:
         made = api.exec_create(
             inside.container, list(inside.argv(SHIM)), stdin=True, tty=on_terminal, environment=said, workdir="/"
         )["Id"]
-        connection = Connection(api.exec_start(made, tty=on_terminal, socket=True))
-        with contextlib.closing(connection):
+        with contextlib.closing(connection(api.exec_start(made, tty=on_terminal, socket=True))) as joint:
             if on_terminal:
                 with joined(lambda size: api.exec_resize(made, height=size[0], width=size[1])):
-                    _converse(connection, _raw(connection))
+                    _converse(joint, _raw(joint))
             else:
-                _converse(connection, frames(connection))
+                _converse(joint, frames(joint))
         code = int(api.exec_inspect(made)["ExitCode"])
     return 128 - code if code > 128 else code
 
 
-def _raw(connection: Connection) -> Iterator[tuple[int, bytes]]:
-    while data := connection.read(_CHUNK):
+def _raw(joint: Connection) -> Iterator[tuple[int, bytes]]:
+    while data := joint.read():
         yield 1, data
 
 
-def _converse(connection: Connection, heard: Iterator[tuple[int, bytes]]) -> None:
+def _converse(joint: Connection, heard: Iterator[tuple[int, bytes]]) -> None:
     """Both ways, until nothing more comes."""
     ended, end = os.pipe()
-    speaking = threading.Thread(target=_speak, args=(connection, ended), daemon=True)
+    speaking = threading.Thread(target=_speak, args=(joint, ended), daemon=True)
     speaking.start()
     try:
         for stream, data in heard:
@@ -60,16 +58,16 @@ def _converse(connection: Connection, heard: Iterator[tuple[int, bytes]]) -> Non
         os.close(ended)
 
 
-def _speak(connection: Connection, ended: int) -> None:
+def _speak(joint: Connection, ended: int) -> None:
     """What the person says goes in, until the conversation is ended."""
     stdin = sys.stdin.fileno()
     while True:
         ready, _, _ = select.select([stdin, ended], [], [])
         if ended in ready:
             return
-        keys = os.read(stdin, _CHUNK)
+        keys = os.read(stdin, CHUNK)
         with contextlib.suppress(OSError):
-            connection.send(keys)
+            joint.send(keys)
         if not keys:
-            connection.end()
+            joint.end()
             return
