@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
-from uuid import uuid4
 
 Crash = Callable[[str], None]
 """Called with the name of a point where a kill must do no harm; the tests kill there."""
@@ -44,7 +44,7 @@ def replace_by_link(source: str, target: str, folder: Path) -> None:
     """Let a file have one more name, over another file too, in one step: or a copy, if it can have no more. Both are on
     the file system of ``folder``, which is that of ``aside``.
     """
-    link = f"{folder}/.tmp/{os.getpid()}-{uuid4().hex}"
+    link = f"{folder}/.tmp/{os.getpid()}-{token_hex(16)}"
     try:
         os.link(source, link)
     except OSError:
@@ -95,10 +95,11 @@ def make_folder(folder: Path) -> None:
         sync_folder(changed)
 
 
-def make_folders(folder: Path) -> tuple[Path, ...]:
+def make_folders(folder: Path | str) -> tuple[Path, ...]:
     """Make a folder and those above it; answers those in which one was made, for whoever makes that durable."""
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112 - most often it is, and a Path takes ten times as long
         return ()
+    folder = Path(folder)
     above = make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
     return (*above, folder.parent)

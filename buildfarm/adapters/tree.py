@@ -111,7 +111,7 @@ class FileTree:
                 for at in lack.places:
                     folder = at.rpartition("/")[0]
                     if folder not in changed:
-                        changed |= {folder, *map(str, durable.make_folders(Path(folder)))}
+                        changed |= {folder, *map(str, durable.make_folders(folder))}
                     durable.replace_by_link(source, at, self._folder)
         durable.sync_folders([*map(Path, changed)])
 
