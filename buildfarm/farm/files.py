@@ -18,7 +18,7 @@ def index_of(farm: Coordinator, name: str) -> Index:
     """The settings of an index that is there; raises ``Refused`` (404) for one that is not."""
     indexes = farm.events.indexes()
     if name not in indexes:
-        known = ", ".join(sorted(indexes)) or "none"
+        known = ", ".join(sorted(each for each in indexes if not awaited(each))) or "none"
         raise Refused(f"there is no index {name!r}; those that are: {known}. `buildfarm index create` makes one", 404)
     return indexes[name]
 

@@ -65,4 +65,6 @@ def _some(wanted: str, offers: Mapping[str, Offer]) -> str:
     """A few versions that are not yanked: the one spelled like ``wanted``, then the newest."""
     standing = [str(each) for each in sorted((Version(v) for v, o in offers.items() if not o.yanked), reverse=True)]
     near = get_close_matches(wanted, standing, n=1, cutoff=0.7)
-    return ", ".join([*dict.fromkeys((*near, *standing))][:_MOST])
+    named = [*dict.fromkeys((*near, *standing))]
+    more = f" and {len(named) - _MOST} more" if len(named) > _MOST else ""
+    return f"{', '.join(named[:_MOST])}{more}"

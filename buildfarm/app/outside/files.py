@@ -1,4 +1,4 @@
-"""What is looked at of a file, the smallest of its project."""
+"""What is looked at of a file, the smallest of its project: of its wheels, if it has any."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from buildfarm.app.outside.server import Observation, Server
+from buildfarm.app.outside.server import Observation, Server, is_wheel
 
 
 def look(server: Server) -> Iterator[Observation]:
@@ -23,7 +23,8 @@ def look(server: Server) -> Iterator[Observation]:
         return
     yield _digest(file, answer.content)
     yield _fields(file)
-    yield _metadata(server, file)
+    if is_wheel(file):  # no installer asks for that of anything else
+        yield _metadata(server, file)
     yield _kept(answer.headers)
     yield _head(server, file, len(answer.content))
     yield _range(server, file, answer.content)

@@ -77,8 +77,8 @@ class Server:
 
     @cached_property
     def files(self) -> tuple[Mapping[str, Any], ...]:
-        """Its files by the JSON page, the smallest first; none where there is no such page."""
-        return tuple(sorted(_listed(self.json, "files"), key=lambda file: file.get("size") or 0))
+        """Its files by the JSON page, wheels before others, the smallest first; none where there is no such page."""
+        return tuple(sorted(_listed(self.json, "files"), key=lambda file: (not is_wheel(file), file.get("size") or 0)))
 
     @cached_property
     def file(self) -> httpx.Response:
@@ -88,6 +88,11 @@ class Server:
     def address(self, file: Mapping[str, Any]) -> str:
         """The URL of a file."""
         return urljoin(self.url, str(file.get("url", "")))
+
+
+def is_wheel(file: Mapping[str, Any]) -> bool:
+    """Whether a file of a JSON page is one, by its name."""
+    return str(file.get("filename", "")).endswith(".whl")
 
 
 def _listed(answer: httpx.Response, what: str) -> list[dict[str, Any]]:

@@ -113,6 +113,9 @@ class Pages:
 
 async def say_absent(exchange: Exchange, page: Page) -> None:
     """Answer that there is no such page."""
+    if index := awaited(page.index):
+        await exchange.say(404, f"There is no {page} now: nothing waits for {index}, or it has only just come.", _VARY)
+        return
     remedy = f"`buildfarm build {page.project or 'NAME'} --index {page.index}` publishes there"
     await exchange.say(404, f"There is no {page} yet: {remedy}, and / lists the indexes.", _VARY)
 

@@ -208,6 +208,7 @@ def _project(
         return missing(request, f"{index} has no version {version} of {name}.")
     tree = here.settings.tree
     documents = views.documents(lambda folder: _names(tree / folder), closure(index, shelf.indexes), name, readable)
+    pinned = version or (row is not None and row.yanked)  # of a yanked one installers take nothing else
     return page_with(
         request,
         "project.html",
@@ -216,7 +217,7 @@ def _project(
         row=row,
         matrix=whole,
         page=views.leaf(whole.rows, number, VERSIONS),
-        install=install(base(request), index, f"{name}=={version}" if version else name),
+        install=install(base(request), index, f"{name}=={wanted}" if pinned else name),
         about=_about(tree, row),
         files=[
             views.file_shown(file, lambda path: (tree / path).is_file(), readable)

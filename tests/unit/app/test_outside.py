@@ -120,6 +120,29 @@ def test_of_a_server_that_does_everything_nothing_is_lacking() -> None:
     assert all(each.follows and each.remedy for each in observed)
 
 
+def with_sdist(*, wheel: bool) -> Answer:
+    """The good server with an sdist, smaller than the wheel, of which no index has core metadata."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith((".whl", ".tar.gz")):
+            request.url = httpx.URL(str(request.url).replace("-1.tar.gz", "-1-py3-none-any.whl"))
+        response = good(request)
+        if response.headers.get("content-type") != JSON or "demo" not in request.url.path or not response.content:
+            return response
+        (entry,) = response.json()["files"]
+        sdist = {**entry, "filename": "demo-1.tar.gz", "url": "../../f/demo-1.tar.gz", "size": 1}
+        del sdist["core-metadata"]
+        listed = {"files": [sdist, entry] if wheel else [sdist]}
+        return httpx.Response(200, json=listed, headers={"content-type": JSON})
+
+    return answer
+
+
+def test_metadata_is_looked_for_beside_wheels_alone() -> None:
+    assert {each.name: each.ok for each in look(with_sdist(wheel=True))}["metadata"]
+    assert "metadata" not in {each.name for each in look(with_sdist(wheel=False))}
+
+
 FLAWS = {
     "vary": without("vary"),
     "freshness": saying("/demo/", cache_control="max-age=600"),

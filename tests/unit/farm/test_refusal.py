@@ -15,7 +15,11 @@ def offers(*versions: str, yanked: tuple[str, ...] = ()) -> dict[str, Offer]:
     ("wanted", "there", "named"),
     [
         ("9.9", offers("1.0", "1.10", "1.9"), "It has 1.10, 1.9, 1.0."),
-        ("1.2.3", offers("1.2.2", *(f"{major}.0" for major in range(3, 20))), "It has 1.2.2, 19.0, 18.0, 17.0, 16.0."),
+        (
+            "1.2.3",
+            offers("1.2.2", *(f"{major}.0" for major in range(3, 20))),
+            "It has 1.2.2, 19.0, 18.0, 17.0, 16.0 and 13 more.",
+        ),
         (">=9", offers("1.0", "2.0", yanked=("2.0",)), "It has 1.0."),
         ("", offers("1.0", yanked=("1.0",)), "It has only yanked ones."),
     ],

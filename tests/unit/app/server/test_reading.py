@@ -121,6 +121,10 @@ def test_head_is_get_without_the_body(ask: Ask, path: str) -> None:
             "/qa/simple/",
             "There is no /qa/simple/ yet: `buildfarm build NAME --index qa` publishes there, and / lists the indexes.",
         ),
+        (
+            "/main/+pending/simple/",
+            "There is no /main/+pending/simple/ now: nothing waits for main, or it has only just come.",
+        ),
         (f"/main/+f/{SHA}/b-1.0.zip", "There is no such file; the page of its project lists those that there are."),
         ("/main/numpy/", "Nothing is here: / lists the indexes, and a project is at /INDEX/simple/NAME/."),
     ],
