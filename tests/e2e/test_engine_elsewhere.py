@@ -71,6 +71,7 @@ class Bridge:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        os.close(self._network)
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):

@@ -69,17 +69,17 @@ class Stream:
         self._pieces.put(None)
 
 
-def frames(connection: Connection) -> Iterator[Piece]:
+def frames(joint: Connection) -> Iterator[Piece]:
     """What comes over the connection of an exec without a terminal: frames with a header of eight bytes."""
-    while len(header := _exactly(connection, 8)) == 8:
+    while len(header := _exactly(joint, 8)) == 8:
         stream, size = struct.unpack(">BxxxL", header)
-        while size and (data := connection.read(min(size, CHUNK))):
+        while size and (data := joint.read(min(size, CHUNK))):
             size -= len(data)
             yield stream, data
 
 
-def _exactly(connection: Connection, size: int) -> bytes:
+def _exactly(joint: Connection, size: int) -> bytes:
     found = b""
-    while len(found) < size and (data := connection.read(size - len(found))):
+    while len(found) < size and (data := joint.read(size - len(found))):
         found += data
     return found

@@ -10,7 +10,7 @@ from buildfarm.adapters.sql import plain
 from buildfarm.adapters.sql import tables as t
 from buildfarm.adapters.sql.arrows import move
 from buildfarm.adapters.sql.database import Database, Transaction
-from buildfarm.adapters.sql.jobs import lose, read_inputs
+from buildfarm.adapters.sql.jobs import LAST_ATTEMPT, lose, read_inputs
 from buildfarm.model.canonical import to_plain
 from buildfarm.model.facts import KnownWheel
 from buildfarm.model.job import Lease, TestJob, Worker
@@ -54,7 +54,7 @@ _NEXT_OF_REQUEST = _NEXT.join(t.request_jobs, t.request_jobs.c.job == t.jobs.c.i
 )
 _HELD = (
     select(t.jobs, t.attempts.c.id.label("attempt"))
-    .join(t.attempts, (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token))
+    .join(t.attempts, LAST_ATTEMPT)
     .where(t.jobs.c.key == bindparam("held"), t.jobs.c.token == bindparam("by"), t.jobs.c.state == "running")
 )
 _HOLD = update(t.attempts).where(t.attempts.c.id == bindparam("attempt"))

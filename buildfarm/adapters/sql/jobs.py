@@ -20,16 +20,18 @@ from buildfarm.model.wheel import Artifact
 TRUSTED = "trusted"
 MOST_TRIES = 3
 _AGAIN = {"wishes": [], "granted": [], "tries": 0, "asked": 0, "outcome": None, "cancel": False}
-_LAST_ATTEMPT = (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token)
+LAST_ATTEMPT = (t.attempts.c.job == t.jobs.c.id) & (t.attempts.c.token == t.jobs.c.token)
+"""That an attempt is the last one of its job."""
+
 _ROWS = select(t.jobs, t.attempts.c.started, t.attempts.c.ended, t.attempts.c.worker).outerjoin(
-    t.attempts, _LAST_ATTEMPT
+    t.attempts, LAST_ATTEMPT
 )
 _ONE = (t.jobs.c.key == bindparam("of")) & (t.jobs.c.trust == TRUSTED)
 _ROW = _ROWS.where(_ONE)
 _KNOWN = select(t.jobs.c.id, t.jobs.c.state).where(_ONE)
 _LAPSED = (
     select(t.jobs, t.attempts.c.worker, t.attempts.c.id.label("attempt"))
-    .join(t.attempts, _LAST_ATTEMPT)
+    .join(t.attempts, LAST_ATTEMPT)
     .where(t.jobs.c.state == "running")
     .where(
         (t.attempts.c.lease_until < bindparam("now"))
