@@ -5,16 +5,14 @@ and pip. Nothing else ever has network.
 from __future__ import annotations
 
 import io
-import re
 import shlex
-import shutil
 import ssl
-import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildfarm.adapters.container.apt import apt_of
 from buildfarm.adapters.pip_config import PipConfig
 
 FOLDER = "/buildfarm-network"
@@ -22,10 +20,6 @@ FOLDER = "/buildfarm-network"
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _TRUST = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
-_APT = re.compile(  # not what names files or programs of this machine
-    r"Acquire::(?:(?:http|https|ftp)(?:::[\w.-]+)*::(?:Proxy|Timeout|Pipeline-Depth|No-Cache|Verify-Peer|Verify-Host)"
-    r'|Retries|ForceIPv[46]|Check-Valid-Until|Queue-Mode) "[^"/][^"]*";'
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +49,11 @@ def of_this_machine(environ: Mapping[str, str], pip: PipConfig) -> Network:
     env["PIP_EXTRA_INDEX_URL"] = " ".join(pip.extra_index_urls)
     env["PIP_TRUSTED_HOST"] = " ".join(pip.trusted_hosts)
     env["APT_CONFIG"] = f"{FOLDER}/apt.conf"
-    files, apt = {}, list(_apt(environ))
+    files, more = {}, []
     bundle = environ.get("SSL_CERT_FILE") or pip.cert or ssl.get_default_verify_paths().cafile or ""
     if bundle and Path(bundle).is_file():
         files["ca.pem"] = Path(bundle).read_bytes()
         env.update(dict.fromkeys(_TRUST, f"{FOLDER}/ca.pem"))
-        apt.append(f'Acquire::https::CaInfo "{FOLDER}/ca.pem";')
-    files["apt.conf"] = "".join(f"{line}\n" for line in apt).encode()
+        more.append(f'Acquire::https::CaInfo "{FOLDER}/ca.pem";')
+    files |= apt_of(environ).files(FOLDER, *more)
     return Network(env={name: value for name, value in env.items() if value}, files=files)
-
-
-def _apt(environ: Mapping[str, str]) -> Iterator[str]:
-    program = shutil.which("apt-config", path=environ.get("PATH"))
-    if program:
-        done = subprocess.run([program, "dump"], env=dict(environ), capture_output=True, text=True, check=False)
-        yield from (line for line in done.stdout.splitlines() if _APT.fullmatch(line))

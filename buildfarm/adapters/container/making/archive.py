@@ -7,6 +7,7 @@ signatures.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -17,15 +18,24 @@ from functools import cmp_to_key
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from buildfarm.adapters.container.apt import apt_of
 from buildfarm.adapters.host import process
 from buildfarm.adapters.locked import locked
 from buildfarm.model.errors import FarmError
 from buildfarm.model.session import Ended
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _HELPER = "/usr/lib/apt/apt-helper"
 _PATIENCE = 900.0  # seconds
+_SMALL = (
+    "--variant=minbase",
+    '--aptopt=Acquire::Languages "none"',
+    "--dpkgopt=force-unsafe-io",  # what does not come to its end is thrown away: nothing has to wait for the disk
+    # Nothing starts a server while it is installed, and this machine's name is not the image's.
+    r"""--customize-hook=cd "$1/usr/sbin" && printf '#!/bin/sh\nexit 101\n' >policy-rc.d && chmod 755 policy-rc.d""",
+    '--customize-hook=cd "$1/etc" && rm -f hostname resolv.conf',
+)
+_SETTINGS = "etc/apt/apt.conf.d/98machine"
 _UNASKED = (
     "; those with a user name or a password in their address were not asked, for it would stay in the image: "
     "put it into /etc/apt/auth.conf.d"
@@ -65,38 +75,47 @@ class Archive:
 
     @contextmanager
     def base(self, release: str) -> Iterator[Path]:
-        """The smallest system of a release, as a folder of root's that is gone afterwards, and what a killed one left
-        before. Whoever calls is the only one that does for this release.
+        """The smallest system of a release, as a tar that is gone afterwards, and what a killed one left before.
+        Whoever calls is the only one that does for this release.
 
-        Raises ``FarmError`` where debootstrap is missing or refuses, or where this process is not root.
+        Raises ``FarmError`` where mmdebstrap is missing or refuses, or where this process is not root.
         """
-        self.demand(release)
+        self.demand()
         mirror = self.mirror(release)
         folder = self.home / release
         if folder.exists():
             shutil.rmtree(folder)
+        folder.mkdir(parents=True)
         try:
             # With mounts of its own: those that an interrupted one leaves end with it. It dies with us.
             own = ("unshare", "--mount", "--propagation", "private")
-            command = (*own, "debootstrap", "--variant=minbase", release, str(folder / "root"), mirror)
-            done = process.call(command, {**self.environ, "LC_ALL": "C"}, str(self.home))
+            command = (*own, "mmdebstrap", "--mode=root", *_SMALL, *self._settings(folder), release, "base.tar")
+            source = f"deb [signed-by={KEYRING}] {mirror} {release} main"
+            environ = {**self.environ, "LC_ALL": "C", "TMPDIR": str(folder)}
+            done = process.call((*command, source), environ, str(folder))
             if done.exit_code or done.ended is not Ended.EXITED:
-                raise FarmError("\n".join((f"debootstrap cannot make {release} from {mirror}:", *done.tail[-8:])))
-            yield folder / "root"
+                raise FarmError("\n".join((f"mmdebstrap cannot make {release} from {mirror}:", *done.tail[-8:])))
+            yield folder / "base.tar"
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def demand(self, release: str) -> None:
+    def _settings(self, folder: Path) -> tuple[str, str]:
+        """What apt is told on this machine, told to mmdebstrap's while it works: what it makes holds nothing of it."""
+        for name, content in apt_of(self.environ).files(str(folder)).items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_bytes(content)
+        put = f'--setup-hook=cp {shlex.quote(str(folder))}/apt.conf "$1/{_SETTINGS}"'
+        return put, f'--customize-hook=rm "$1/{_SETTINGS}"'
+
+    def demand(self) -> None:
         """What ``base`` needs of this machine; raises ``FarmError`` with all that is missing and how to get it."""
         lacking = []
-        if not (_SCRIPTS / release).exists() and _SCRIPTS.is_dir():
-            lacking.append(f"debootstrap knows no release {release!r}: `ls {_SCRIPTS}` shows those that it does")
-        if shutil.which("debootstrap", path=self.environ.get("PATH")) is None:
-            lacking.append("debootstrap is not installed: `apt-get install debootstrap`")
+        if shutil.which("mmdebstrap", path=self.environ.get("PATH")) is None:
+            lacking.append("mmdebstrap is not installed: `apt-get install mmdebstrap`")
         if not KEYRING.exists():
             lacking.append("the keys of Debian's archive are missing: `apt-get install debian-archive-keyring`")
         if os.geteuid() != 0:
-            lacking.append("debootstrap needs root: run the same command as root, once per machine")
+            lacking.append("mmdebstrap needs root: run the same command as root, once per machine")
         if lacking:
             raise FarmError("\n".join(lacking))
 

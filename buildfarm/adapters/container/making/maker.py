@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 import tempfile
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -80,7 +82,7 @@ class Maker:
         if (making := image.making) is None:
             raise FarmError(f"{name} comes from a registry and is not made here: `buildfarm image pin {name}`")
         try:
-            base = self._base(making.base)
+            base = self._base(making)
             copied_from, needed = self._interpreters_of(making.interpreters_of)
             system = self._packages(base, (*needed, *making.packages))
             trees = (*copied_from, *self._compiled(system, making))
@@ -101,8 +103,9 @@ class Maker:
         kept = images.exports.keep(images.engine, images.tag(name), images.definition(name))
         self._say(f"{name} is in the store, {kept.size / 1e6:.0f} MB, after {time.monotonic() - began:.1f} s")
 
-    def _base(self, base: str) -> Stage:
+    def _base(self, making: model.Making) -> Stage:
         """Another image, or a release of Debian."""
+        base = making.base
         if base in self.images.images:
             return self._other(base)
         key = digest(["debian", base, self.images.engine.architecture])
@@ -117,11 +120,27 @@ class Maker:
             if found is None:
                 self._say(f"bootstrap Debian's {base} …")
                 began = time.monotonic()
-                with self.archive.base(base) as root:
+                with self._sources_ahead(making), self.archive.base(base) as system:
                     labels = Labels(farm=self.layers.farm, kind="layer", layer=key)
-                    found = imported(self.images.engine, root, labels, tag)
+                    found = imported(self.images.engine, system, labels, tag)
                 self._say(f"bootstrap Debian's {base}: done in {time.monotonic() - began:.1f} s")
         return Stage(key=key, id=found)
+
+    @contextlib.contextmanager
+    def _sources_ahead(self, making: model.Making) -> Iterator[None]:
+        """Meanwhile the sources of the interpreters come; where one cannot, whoever needs it is told."""
+
+        def fetch() -> None:
+            with contextlib.suppress(FarmError):
+                for source in dict.fromkeys(each.source for each in making.pythons.values()):
+                    self.archive.source(source, making.sources)
+
+        fetching = threading.Thread(target=fetch)
+        fetching.start()
+        try:
+            yield
+        finally:
+            fetching.join()
 
     def _other(self, name: str) -> Stage:
         """Another image, just as it is here."""

@@ -24,9 +24,9 @@ from buildfarm.model.image import MAKING
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(FarmError) as caught:
-        Archive(home=tmp_path, environ={"PATH": str(tmp_path)}).demand("bullseye")
+        Archive(home=tmp_path, environ={"PATH": str(tmp_path)}).demand()
     said = str(caught.value).splitlines()
-    assert "debootstrap is not installed: `apt-get install debootstrap`" in said
+    assert "mmdebstrap is not installed: `apt-get install mmdebstrap`" in said
     assert any("needs root" in line for line in said) == (os.geteuid() != 0)
 
 
@@ -86,16 +86,17 @@ def test_the_newest_source_that_can_still_be_fetched_is_taken_and_kept(tmp_path:
 def test_what_a_killed_one_left_is_gone_before_and_nothing_is_after(tmp_path: Path) -> None:
     for name, text in {
         "unshare": 'shift 3; exec "$@"',
-        "debootstrap": 'case "$2" in sid) echo "E: none"; exit 1;; esac; mkdir -p "$3/etc"; echo "$4" >"$3/etc/mirror"',
+        "mmdebstrap": """case "$*" in *" sid base.tar "*) echo "E: none"; exit 1;; esac
+            for each; do :; done; echo "$each" >base.tar""",
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     archive = _Mirrored(home=tmp_path / "home", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    left = archive.home / "bullseye" / "root" / "half"
+    left = archive.home / "bullseye" / "half"
     left.mkdir(parents=True)
-    with archive.base("bullseye") as root:
+    with archive.base("bullseye") as tar:
         assert not left.exists()
-        assert (root / "etc" / "mirror").read_text() == "http://mirror.example/bullseye\n"
+        assert tar.read_text().endswith(" http://mirror.example/bullseye bullseye main\n")
     with (
         pytest.raises(FarmError, match=r"cannot make sid from http://mirror.example/sid:\nE: none"),
         archive.base("sid"),
@@ -105,11 +106,11 @@ def test_what_a_killed_one_left_is_gone_before_and_nothing_is_after(tmp_path: Pa
 
 
 class _Mirrored(Archive):
-    """apt's helper is no program of PATH, and debootstrap is for root."""
+    """apt's helper is no program of PATH, and mmdebstrap is for root."""
 
     __slots__ = ()
 
-    def demand(self, release: str) -> None:
+    def demand(self) -> None:
         """Nothing: the test brings it."""
 
     def mirror(self, release: str) -> str:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
 from buildfarm.adapters.container.network import FOLDER, Network, of_this_machine
 from buildfarm.adapters.pip_config import PipConfig
+from tests.conftest import cannot
 
 PIP = PipConfig(index_url="https://user:secret@index.example/simple", trusted_hosts=("index.example",))
 
@@ -32,21 +35,42 @@ def test_the_ca_bundle_is_where_the_variables_say(tmp_path: Path) -> None:
     assert f'Acquire::https::CaInfo "{FOLDER}/ca.pem";' in network.files["apt.conf"].decode()
 
 
+def configured(folder: Path, *lines: str) -> Network:
+    """With the real apt-config of a machine that has these lines beyond its own."""
+    if shutil.which("apt-config") is None:
+        cannot("no apt is here")
+    file = folder / "apt.conf"
+    file.write_text("\n".join(lines))
+    return found({"PATH": os.environ["PATH"], "APT_CONFIG": str(file)})
+
+
 def test_apt_gets_its_proxies_and_no_file_or_program_of_this_machine(tmp_path: Path) -> None:
-    program = tmp_path / "apt-config"
-    program.write_text(
-        "#!/bin/sh\n"
-        "echo 'Acquire::http::Proxy \"http://proxy:3128\";'\n"
-        "echo 'Acquire::https::mirror.example::Proxy \"DIRECT\";'\n"
-        "echo 'Acquire::http::Proxy-Auto-Detect \"/usr/bin/detect\";'\n"
-        "echo 'DPkg::Pre-Invoke:: \"touch /ran\";'\n"
+    network = configured(
+        tmp_path,
+        'Acquire::http::Proxy "http://proxy:3128";',
+        'Acquire::https::mirror.example::Proxy "DIRECT";',
+        'Acquire::http::Proxy-Auto-Detect "/usr/bin/detect";',
+        'DPkg::Pre-Invoke:: "touch /ran";',
     )
-    program.chmod(0o755)
-    said = found({"PATH": str(tmp_path)}).files["apt.conf"].decode()
+    said = network.files["apt.conf"].decode()
     assert 'Acquire::http::Proxy "http://proxy:3128";' in said
     assert 'Acquire::https::mirror.example::Proxy "DIRECT";' in said
     assert "detect" not in said
     assert "Invoke" not in said
+
+
+def test_logins_of_apt_go_in_in_its_order_and_stay_unsaid(tmp_path: Path) -> None:
+    (tmp_path / "auth.conf").write_text("machine a.example login me password first")
+    (tmp_path / "parts").mkdir()
+    for name in ("b.conf", "a.conf", "c.conf.old"):
+        (tmp_path / "parts" / name).write_text(f"machine {name}")
+    network = configured(
+        tmp_path, f'Dir::Etc::netrc "{tmp_path}/auth.conf";', f'Dir::Etc::netrcparts "{tmp_path}/parts";'
+    )
+    lines = network.files["auth.conf"].decode().split("\n")
+    assert lines == ["machine a.example login me password first", "machine a.conf", "machine b.conf", ""]
+    assert f'Dir::Etc::netrc "{FOLDER}/auth.conf";' in network.files["apt.conf"].decode().splitlines()
+    assert "first" not in repr(network)
 
 
 def test_values_with_quotes_survive_and_the_folder_goes() -> None:
