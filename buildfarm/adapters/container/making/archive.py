@@ -31,9 +31,7 @@ _SMALL = (
     "--variant=minbase",
     '--aptopt=Acquire::Languages "none"',
     "--dpkgopt=force-unsafe-io",  # what does not come to its end is thrown away: nothing has to wait for the disk
-    # Nothing starts a server while it is installed, and this machine's name is not the image's.
-    r"""--customize-hook=cd "$1/usr/sbin" && printf '#!/bin/sh\nexit 101\n' >policy-rc.d && chmod 755 policy-rc.d""",
-    '--customize-hook=cd "$1/etc" && rm -f hostname resolv.conf',
+    '--customize-hook=cd "$1/etc" && rm -f hostname resolv.conf',  # this machine's
 )
 _SETTINGS = "etc/apt/apt.conf.d/98machine"
 _UNASKED = (
