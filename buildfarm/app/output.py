@@ -12,7 +12,6 @@ from rich.text import Text
 from buildfarm.app.again import call
 from buildfarm.app.harmless import harmless_lines
 from buildfarm.app.local import Result
-from buildfarm.app.options import PORT
 from buildfarm.app.plain import relaxed
 from buildfarm.app.settings import Settings
 from buildfarm.app.table import Cell, print_table
@@ -163,9 +162,9 @@ def where_next(result: Result, settings: Settings, console: Console) -> None:
         _say(console, "Nothing to do: all of it was built, tested and published before.")
     if published:
         tree = settings.tree / settings.index / "simple"
-        url = f"http://127.0.0.1:{PORT}/{settings.index}/simple/"
         _say(console, f"Index: {tree}")
-        _say(console, f"Serve it: buildfarm serve; then pip install --index-url {url} NAME")
+        pages = f"{settings.url}/{settings.index}/simple/"
+        _say(console, f"Serve it: buildfarm serve; then pip install --index-url {pages} NAME")
         _say(console, f"Every input of a wheel: buildfarm why {published[0]}")
 
 

@@ -35,8 +35,9 @@ class Settings:
     sdists and build requirements come from, an index URL or a folder (default: pip's own configuration); ``glibc``: the
     floor of manylinux targets; ``recipes``: the folder in which ``build NAME`` finds ``NAME.yaml``; ``lease``: seconds;
     ``isolation``: of sessions on this machine itself: auto, bubblewrap or none; ``engine``: of containers: auto, none,
-    or a URL as DOCKER_HOST has it; ``images``: the folder that describes its images; ``upload_limit``: bytes that an
-    uploaded file may have, written with a unit, ``512MiB``; ``crash_at``: for the kill tests.
+    or a URL as DOCKER_HOST has it; ``images``: the folder that describes its images; ``url``: the server of the indexes
+    as hosts reach it; ``upload_limit``: bytes that an uploaded file may have, written with a unit, ``512MiB``;
+    ``crash_at``: for the kill tests.
     """
 
     home: Path
@@ -50,6 +51,7 @@ class Settings:
     isolation: str = "auto"
     engine: str = "auto"
     images: Path = field(default_factory=shipped)
+    url: str = "http://127.0.0.1:8420"
     upload_limit: int = 1 << 30
     crash_at: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -235,6 +237,12 @@ def _engine(value: object) -> str:
     return str(value)
 
 
+def _url(value: object) -> str:
+    if not re.fullmatch(r"https?://[^\s\"'\\#?@/]+(/[^\s\"'\\#?@/]+)*/?", str(value)):
+        raise ValueError(f"{value!r} is no URL of a server, without credentials, such as https://packages.example")
+    return str(value).rstrip("/")
+
+
 NAMES = tuple(each.name for each in fields(Settings) if each.name != "origins")
 """Of all settings."""
 
@@ -250,6 +258,7 @@ _EXAMPLES: Mapping[str, str] = {
     "isolation": "bubblewrap",
     "engine": "none",
     "images": "images",
+    "url": "https://packages.example",
     "upload_limit": "512MiB",
     "crash_at": "list",
 }
@@ -266,6 +275,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "isolation": _isolation,
     "engine": _engine,
     "images": _path,
+    "url": _url,
     "upload_limit": _bytes,
     "crash_at": str,
 }

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from buildfarm.app.options import JSON, PORT, examples, print_json, settings_of, site_options
+from buildfarm.app.options import JSON, examples, print_json, settings_of, site_options
+
+if TYPE_CHECKING:
+    from buildfarm.app.settings import Settings
 
 CLIENTS = ("pip", "uv", "pipenv", "poetry", "pdm", "twine")
 
@@ -21,9 +26,7 @@ CLIENTS = ("pip", "uv", "pipenv", "poetry", "pdm", "twine")
 )
 @click.argument("client", type=click.Choice(CLIENTS))
 @click.option("--index", metavar="NAME", help="The index to install from (default: main).")
-@click.option(
-    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, metavar="URL", help="The server as hosts reach it."
-)
+@click.option("--url", metavar="URL", help="The server as hosts reach it (default: the setting url).")
 @click.option("--extra-index", multiple=True, metavar="NAME|URL", help="Another index beside it. Read the warning.")
 @click.option("--token-env", default="", metavar="VAR", help="The variable that will hold the token. None is printed.")
 @click.option("--cert", default="", metavar="FILE", help="The CA bundle of the server, as hosts find it.")
@@ -36,7 +39,7 @@ def client_config(
     options: dict[str, str],
     client: str,
     index: str | None,
-    url: str,
+    url: str | None,
     extra_index: tuple[str, ...],
     token_env: str,
     cert: str,
@@ -52,7 +55,10 @@ def client_config(
     from buildfarm.app.client_config.clients import CLIENTS as FILES
 
     settings = settings_of(options, index=index)
-    wish = asked(url, settings.index, extra_index, token_env=token_env, cert=cert, trusted_host=trusted_host)
+    if url is None:
+        _look_at_home(settings, (settings.index, *extra_index))
+    server = url or settings.url
+    wish = asked(server, settings.index, extra_index, token_env=token_env, cert=cert, trusted_host=trusted_host)
     files = FILES[client](wish)
     if as_json:
         plain = [{"name": each.name, "places": each.places, "text": each.text} for each in files]
@@ -62,6 +68,27 @@ def client_config(
     if not found:
         raise click.BadParameter(f"{client} has {', '.join(each.name for each in files)}", param_hint="--file")
     click.echo(found[0].text, nl=False)
+
+
+def _look_at_home(settings: Settings, names: Iterable[str]) -> None:
+    """Where the server is that of this home, its indexes are known; where nobody said so, it may be another."""
+    from buildfarm.app.home import open_ledger
+    from buildfarm.model.index import awaited
+
+    known = frozenset[str]()
+    if settings.ledger.exists():
+        with open_ledger(settings) as ledger:
+            known = frozenset(ledger.events.indexes())
+    unknown = [name for name in names if known and "://" not in name and name not in known]
+    if unknown:
+        there = ", ".join(sorted(each for each in known if not awaited(each)))
+        raise click.UsageError(
+            f"there is no index {', '.join(map(repr, unknown))} in {settings.home}, which has {there}; "
+            "for another server say --url"
+        )
+    if settings.origins["url"] == "default":
+        said = f"for a server on this machine, {settings.url}; --url, or `url:` in farm.yaml, says another"
+        click.echo(said, err=True)
 
 
 @click.command("doctor", epilog=examples("buildfarm index doctor https://packages.example/company/dev"))

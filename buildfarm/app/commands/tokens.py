@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import getpass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
-from buildfarm.app.options import JSON, PORT, examples, print_json, settings_of, site_options, some_span
+from buildfarm.app.options import JSON, examples, print_json, settings_of, site_options, some_span
 
 if TYPE_CHECKING:
     from buildfarm.model.token import Token
@@ -53,7 +54,8 @@ def create(
 
     project = canonicalize_name(project)
     wanted = Token(index=index, right=Right(right), project=project, note=note, who=getpass.getuser(), expires=expires)
-    with open_ledger(settings_of(options)) as ledger:
+    settings = settings_of(options)
+    with open_ledger(settings) as ledger:
         known = ledger.events.indexes()
         if index == EVERY and wanted.right is not Right.READ:
             raise click.UsageError("a token for every index is for reading: name the index to upload to")
@@ -68,7 +70,7 @@ def create(
         print_json({**tokens.to_plain(made, now), "secret": secret})
         return 0
     click.echo(secret)
-    click.echo(_hint(made, tokens.shown(made.expires)), err=True)
+    click.echo(_hint(made, tokens.shown(made.expires), settings.url), err=True)
     return 0
 
 
@@ -119,16 +121,16 @@ def revoke(options: dict[str, str], ids: tuple[int, ...]) -> int:
     return 0 if all(done.values()) else 1
 
 
-def _hint(made: Token, expires: str | None) -> str:
-    """Where the secret goes."""
+def _hint(made: Token, expires: str | None, url: str) -> str:
+    """Where the secret goes, for the server at ``url``."""
     until = f", until {expires}" if expires else ""
     index = "NAME" if made.index == "*" else made.index
     lines = [f"token {made.id} to {made.right} {made.index}{until}; this is the only time that its secret is shown"]
     if made.right == "upload":
         lines += ["for twine, in ~/.pypirc:", f"  [{index.replace('/', '-')}]"]
-        lines += [f"  repository = http://127.0.0.1:{PORT}/{index}/", "  username = __token__", "  password = SECRET"]
+        lines += [f"  repository = {url}/{index}/", "  username = __token__", "  password = SECRET"]
     lines += [
-        f"for pip, in ~/.netrc (or its keyring), beside --index-url http://127.0.0.1:{PORT}/{index}/simple/:",
-        "  machine 127.0.0.1 login __token__ password SECRET",
+        f"for pip, in ~/.netrc (or its keyring), beside --index-url {url}/{index}/simple/:",
+        f"  machine {urlsplit(url).hostname} login __token__ password SECRET",
     ]
     return "\n".join(lines)

@@ -44,6 +44,31 @@ def printed(*words: str, code: int = 0) -> str:
     return done.output
 
 
+def test_the_server_of_a_home_is_the_setting_and_its_indexes_are_known(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path))
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(cli, [*words, *home]).output
+
+    assert "index-url = http://127.0.0.1:8420/man/simple/" in said("client-config", "pip", "--index", "man")
+    said("index", "create", "company/dev")
+    refused = said("client-config", "pip", "--index", "man", "--extra-index", "company/qa")
+    assert "there is no index 'man', 'company/qa' in" in refused
+    assert "company/dev" in refused
+    assert "for a server on this machine, http://127.0.0.1:8420;" in said(
+        "client-config", "pip", "--index", "company/dev"
+    )
+    (tmp_path / "farm.yaml").write_text("url: https://packages.example/\n")
+    done = said("client-config", "pip", "--index", "company/dev")
+    assert "index-url = https://packages.example/company/dev/simple/" in done
+    assert "this machine" not in done
+    made = said("token", "create", "--index", "company/dev", "--right", "upload")
+    assert "repository = https://packages.example/company/dev/" in made
+    assert "machine packages.example login __token__" in made
+    other = said("client-config", "pip", "--index", "man", "--url", "https://other.example")
+    assert "index-url = https://other.example/man/simple/" in other
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_golden(name: str) -> None:
     golden = GOLDEN / f"{name}.txt"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from buildfarm.app.options import PORT
 from buildfarm.app.settings import _EXAMPLES, NAMES, read_settings, variable
 from buildfarm.model.errors import RecipeError
 
@@ -118,3 +119,20 @@ def test_a_limit_is_a_number_of_bytes(tmp_path: Path, said: str) -> None:
     assert errors(tmp_path, "", {"BUILDFARM_UPLOAD_LIMIT": said}).endswith(
         f"{said!r} is no number of bytes above 0, with a unit or without: 512MiB"
     )
+
+
+@pytest.mark.parametrize("url", ["packages.example", "ftp://a", "https://me:secret@a", "https://", "https://a/b?c", 7])
+def test_a_server_is_a_url_without_credentials(tmp_path: Path, url: str) -> None:
+    assert "no URL of a server, without credentials" in errors(tmp_path, f"url: {url}\n")
+
+
+def test_the_port_of_a_server_is_that_of_the_command() -> None:
+    assert read_settings({}, Path("/nowhere"), {}).url.endswith(f":{PORT}")
+
+
+def test_every_setting_is_documented_and_the_example_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(NAMES[:-1])
+    assert NAMES[-1] == "crash_at"
+    (tmp_path / "farm.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    assert read_settings({}, tmp_path, {}).url == "https://packages.example"
