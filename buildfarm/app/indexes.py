@@ -64,7 +64,7 @@ def show_json(farm: Coordinator, name: str) -> dict[str, Any]:
         "pending": [_pending_json(each) for each in waiting(farm, awaited(name) or name)],
         "foreign": foreign_json(farm, [name]),
         "proxies": list(proxies(name, farm.owners.live())),
-        "events": [_event_json(each) for each in farm.events.latest([name], None, _LAST)],
+        "events": [event_json(each) for each in farm.events.latest([name], None, _LAST)],
     }
 
 
@@ -116,7 +116,7 @@ def show_text(document: dict[str, Any], console: Console) -> None:
     for each in document["proxies"]:
         _say(console, f"a proxy answers for what it lacks: {each} on this machine", "yellow")
     rows: list[tuple[Cell, ...]] = [
-        (_time(each["at"]), each["who"] or "-", each["kind"], each["said"]) for each in document["events"]
+        (moment(each["at"]), each["who"] or "-", each["kind"], each["said"]) for each in document["events"]
     ]
     if rows:
         print_table(console, ("when", "who", "what", ""), rows)
@@ -155,7 +155,8 @@ def _pending_json(publication: Publication) -> dict[str, Any]:
     }
 
 
-def _event_json(event: IndexEvent) -> dict[str, Any]:
+def event_json(event: IndexEvent) -> dict[str, Any]:
+    """An event as JSON types; its time in seconds since 1970."""
     done = change(event)
     more = "; ".join(filter(None, (done.note, _details(event.payload))))
     return {
@@ -181,7 +182,8 @@ def _details(payload: Payload) -> str:
             return ""
 
 
-def _time(at: float) -> str:
+def moment(at: float) -> str:
+    """A time in seconds since 1970, as this machine's clock says it."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 

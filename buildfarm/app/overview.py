@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from buildfarm.app.harmless import harmless
+from buildfarm.app.indexes import event_json, moment
 from buildfarm.app.table import print_table
 from buildfarm.app.wiring import Site
 from buildfarm.farm.publish import PROVENANCE
-from buildfarm.farm.why import Story
+from buildfarm.farm.why import Arrival, Story
 from buildfarm.model.canonical import to_plain
 from buildfarm.model.job import BuildJob, Job
 from buildfarm.model.outcome import Failed, Tested
@@ -175,6 +176,22 @@ def story_text(site: Site, story: Story, console: Console) -> None:
     """The same for a person, one fact a line."""
     for name, value in _facts(site, story):
         print_fact(console, name, value)
+
+
+def arrival_json(arrival: Arrival) -> dict[str, Any]:
+    """A file that was not built here, and what happened to it on each index."""
+    events = [{"index": each.index, **event_json(each)} for each in arrival.events]
+    return {"file": to_plain(arrival.artifact), "events": events}
+
+
+def arrival_text(arrival: Arrival, console: Console) -> None:
+    """The same for a person, one fact a line."""
+    print_fact(console, "file", f"{arrival.artifact.name}  sha256:{arrival.artifact.sha256}")
+    for event in arrival.events:
+        told = event_json(event)
+        who = f" by {event.who}" if event.who else ""
+        more = told["said"].removeprefix(arrival.artifact.name).removeprefix(": ")
+        print_fact(console, told["kind"], f"{moment(event.at)} on {event.index}{who}{f'; {more}' if more else ''}")
 
 
 def print_fact(console: Console, name: str, value: str) -> None:

@@ -1,19 +1,27 @@
-"""Every input of a wheel, from the ledger: what it was made of, by which attempt, and where it went."""
+"""Why a file is what it is, from the ledger: of what was built here every input, the attempt, and where it went; of
+what was not, how it came.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.find import begins
+from buildfarm.model.distribution import named
 from buildfarm.model.errors import RecipeError
+from buildfarm.model.events import FilePublished, IndexEvent, Origin, Payload, subject
 from buildfarm.model.job import BuildJob, Input, TestJob
 from buildfarm.model.outcome import Built
 from buildfarm.model.records import JobRow, Publication
+from buildfarm.model.wheel import Artifact
 from buildfarm.pages.project import fold
+
+_SHA256 = re.compile("[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +37,57 @@ class Story:
     yanked: Mapping[str, str]
 
 
-def why(farm: Coordinator, wheel: str) -> tuple[Story, ...]:
-    """The stories of all wheels with that file name or of that project, or whose sha256 or job key begins with it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A distribution that was not built here, and what happened to it on the indexes, in that order."""
 
-    Raises ``RecipeError`` where there is none.
+    artifact: Artifact
+    events: tuple[IndexEvent, ...]
+
+
+def why(farm: Coordinator, wanted: str) -> tuple[tuple[Story, ...], tuple[Arrival, ...]]:
+    """The stories of all wheels with that file name or of that project, or whose sha256 or job key begins with it; and
+    the arrivals of what else is meant by that.
+
+    Raises ``RecipeError`` where there is neither.
     """
     rows = farm.jobs.rows()
     stories = tuple(
         _story(farm, row, row.job, row.outcome, rows)
         for row in rows
-        if isinstance(row.job, BuildJob) and isinstance(row.outcome, Built) and _is_meant(wheel, row.outcome, row.job)
+        if isinstance(row.job, BuildJob) and isinstance(row.outcome, Built) and _is_meant(wanted, row.outcome, row.job)
     )
-    if not stories:
-        raise RecipeError(f"no wheel of {wheel!r} is known; `buildfarm status` lists what was built")
-    return stories
+    name = wanted.rpartition("/")[2]
+    arrivals = tuple(_arrivals(farm, name if named(name) else canonicalize_name(name)))
+    if not stories and not arrivals:
+        raise RecipeError(
+            f"no file of {wanted!r} is known; `buildfarm status` lists what was built, the page of an index what it has"
+        )
+    return stories, arrivals
+
+
+def _arrivals(farm: Coordinator, wanted: str) -> Iterator[Arrival]:
+    file = named(wanted)
+    events = farm.events.of_project(file.project if file else wanted)
+    if not events and _SHA256.fullmatch(wanted):
+        events = farm.events.since(0)
+    published = [(event.index, event.payload) for event in events if isinstance(event.payload, FilePublished)]
+    built = {each.artifact.sha256 for _, each in published if each.origin is Origin.BUILT}
+    meant = {
+        each.artifact: {index for index, other in published if other.artifact == each.artifact}
+        for _, each in published
+        if each.artifact.sha256 not in built
+        and (wanted in (each.artifact.name, each.project) or begins(each.artifact.sha256, wanted))
+    }
+    for artifact, indexes in meant.items():
+        its = (each for each in events if each.index in indexes and _is_of(artifact, each.payload))
+        yield Arrival(artifact=artifact, events=tuple(its))
+
+
+def _is_of(artifact: Artifact, payload: Payload) -> bool:
+    if isinstance(payload, FilePublished):
+        return payload.artifact == artifact
+    return subject(payload) == artifact.name
 
 
 def _story(farm: Coordinator, row: JobRow, job: BuildJob, built: Built, rows: Iterable[JobRow]) -> Story:

@@ -76,10 +76,12 @@ def create(
 
     made = Index(name=name, bases=bases, kind=IndexClass(kind), volatile=volatile, private=private, reserved=reserved)
     made = made if accepts is None else replace(made, accepts=_verdicts(accepts))
-    with open_here(settings_of(options)) as site:
+    settings = settings_of(options)
+    with open_here(settings) as site:
         indexes.create(site.farm, made, who=getpass.getuser())
         _warn(site.farm, name)
-    _told(made, as_json, f"{name} is there: pip install --index-url URL/{name}/simple/; uploads go to URL/{name}/")
+    url = f"{settings.url}/{name}/"
+    _told(made, as_json, f"{name} is there: pip install --index-url {url}simple/ NAME; uploads go to {url}")
 
 
 @index.command(name="list")

@@ -75,21 +75,24 @@ def cancel(options: dict[str, str], job: str) -> int:
 
 
 @click.command()
-@click.argument("wheel", metavar="WHEEL|PROJECT|SHA256|JOB")
+@click.argument("wanted", metavar="FILE|PROJECT|SHA256|JOB")
 @JSON
 @site_options
 @click.pass_obj
-def why(options: dict[str, str], wheel: str, as_json: bool) -> None:
-    """Print every input of a wheel, its tests, and where it went."""
+def why(options: dict[str, str], wanted: str, as_json: bool) -> None:
+    """Print every input of a wheel, its tests, and where it went; of a file that was not built here how it came."""
     from rich.console import Console
 
     from buildfarm.app import overview
     from buildfarm.farm.why import why as ask
 
     with open_here(settings_of(options)) as site:
-        stories = ask(site.farm, wheel)
+        stories, arrivals = ask(site.farm, wanted)
         if as_json:
-            print_json({"wheels": [overview.story_json(site, story) for story in stories]})
-        else:
-            for story in stories:
-                overview.story_text(site, story, Console())
+            wheels = [overview.story_json(site, story) for story in stories]
+            print_json({"wheels": wheels, "arrivals": [overview.arrival_json(arrival) for arrival in arrivals]})
+            return
+        for story in stories:
+            overview.story_text(site, story, Console())
+        for arrival in arrivals:
+            overview.arrival_text(arrival, Console())

@@ -415,7 +415,7 @@ def test_tests_of_a_later_override_hold_against_an_earlier_skip() -> None:
 def test_why_tells_every_input() -> None:
     farm = Farm(Machine(lambda _: wheel("demo", "1.0")))
     farm.build(DEMO)
-    (story,) = why(farm.coordinator, "demo-1.0-py3-none-any.whl")
+    ((story,), _) = why(farm.coordinator, "demo-1.0-py3-none-any.whl")
     assert story.inputs[0].artifact.name == "demo-1.0.tar.gz"
     assert [each.state for each in story.publications] == ["published"]
     assert len(story.tests) == 1

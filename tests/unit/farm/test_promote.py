@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from buildfarm.farm.promote import promote
+from buildfarm.farm.why import why
 from buildfarm.farm.withdraw import delete, mark, unyank, yank
 from buildfarm.model.errors import Refused
-from buildfarm.model.events import FilePublished, Origin, Status
+from buildfarm.model.events import FilePublished, FileYanked, Origin, Status
 from buildfarm.model.index import Index
 from tests.unit.farm.test_memory_story import DEMO, wheel
 from tests.unit.farm.test_receive import EVERYTHING, NAME, Site
@@ -42,6 +43,18 @@ def test_the_same_bytes_are_on_the_other_index_with_their_results(site: Site) ->
     (event,) = site.coordinator.events.events("qa", "demo")
     assert isinstance(event.payload, FilePublished)
     assert (event.who, event.payload.origin, event.payload.source) == ("bob", Origin.PROMOTED, "dev")
+
+
+def test_why_tells_how_it_came_by_name_digits_or_project(site: Site) -> None:
+    promote(site.coordinator, [NAME], source="dev", target="qa", who="bob")
+    yank(site.coordinator, [NAME], index="qa", reason="broken")
+    site.upload("dev", wheel("other", "1.0"), "other-1.0-py3-none-any.whl")
+    stories, (arrival,) = why(site.coordinator, f"dist/{NAME}")
+    assert stories == ()
+    told = [(each.index, type(each.payload)) for each in arrival.events if each.index in ("dev", "qa")]
+    assert told == [("dev", FilePublished), ("qa", FilePublished), ("qa", FileYanked)]
+    for wanted in ("Demo", arrival.artifact.sha256[:4], NAME):
+        assert why(site.coordinator, wanted) == ((), (arrival,))
 
 
 def test_again_it_changes_nothing(site: Site) -> None:

@@ -58,7 +58,7 @@ def test_a_then_b_then_a_then_b() -> None:
     assert wish(farm, "a").yanks == (FileYanked(project="demo", filename=SECOND, reason=reason),)
     assert standing(farm) == {PURE}
     assert f'data-yanked="{reason}"' in farm.page()
-    (story,) = why(farm.coordinator, SECOND)
+    ((story,), _) = why(farm.coordinator, SECOND)
     assert story.yanked == {"main": reason}
     assert wish(farm, "a").yanks == ()
     assert wish(farm, "b").yanks == (FileYanked(project="demo", filename=SECOND, reason=None),)
