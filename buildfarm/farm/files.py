@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from packaging.utils import canonicalize_name
 
@@ -11,7 +11,7 @@ from buildfarm.farm.filename import read_filename, version_of
 from buildfarm.model.distribution import spelt_alike
 from buildfarm.model.errors import Refused
 from buildfarm.model.index import Index, IndexClass, awaited
-from buildfarm.pages.project import File, Project, fold
+from buildfarm.pages.project import File, Project, fold, held
 
 
 def index_of(farm: Coordinator, name: str) -> Index:
@@ -75,15 +75,24 @@ def files_named(farm: Coordinator, index: str, operands: Iterable[str]) -> tuple
 
 def _named(farm: Coordinator, index: str, operand: str) -> Iterator[File]:
     name, equal, version = operand.partition("==")
-    if not equal:
-        file = file_of(farm, index, read_filename(operand).project, operand)
-        if file is None:
-            raise Refused(f"{index} has no file {operand} of its own")
-        yield file
-        return
-    files = project_of(farm, index, name.strip()).files
-    wanted = [each for each in files if version_of(each.version) == version_of(version)]
+    project = name.strip() if equal else read_filename(operand).project
+
+    def meant(file: File) -> bool:
+        return version_of(file.version) == version_of(version) if equal else file.name == operand
+
+    files = project_of(farm, index, project).files
+    wanted = [each for each in files if meant(each)]
     if not wanted:
         has = ", ".join(dict.fromkeys(each.version for each in files))
-        raise Refused(f"{index} has no {operand} of its own; of {name} it has {has or 'nothing'}")
+        of_it = f"; of {project} it has {has or 'nothing'}" if equal else ""
+        others = ", ".join(_with(farm, project, meant))
+        raise Refused(f"{index} has no {operand} of its own{of_it}{f'; {others} has' if others else ''}")
     yield from wanted
+
+
+def _with(farm: Coordinator, project: str, meant: Callable[[File], bool]) -> Iterator[str]:
+    """The indexes that have such a file themselves, by name."""
+    name = canonicalize_name(project)
+    for index, its in sorted(held(farm.events.of_project(name)).items()):
+        if name in its and any(map(meant, its[name].files)):
+            yield index
