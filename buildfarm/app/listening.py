@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def say(line: str) -> None:
     """A line on standard error."""
     click.echo(line, err=True)
+
+
+def _say_when(line: str) -> None:
+    """The same, and when by this machine's clock."""
+    say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
 
 
 def listens(default: int) -> Callable[[Callable[..., None]], Callable[..., int]]:
@@ -51,7 +57,7 @@ def listens(default: int) -> Callable[[Callable[..., None]], Callable[..., int]]
             place = Place(bind=bind, port=port, certfile=certfile, keyfile=keyfile)
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end in order, like Ctrl-C
             try:
-                command(*context, place=place, heard=say if access_log else None, **more)
+                command(*context, place=place, heard=_say_when if access_log else None, **more)
             except KeyboardInterrupt:  # its ordinary end
                 return 130
             return 0
