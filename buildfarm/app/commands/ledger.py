@@ -80,7 +80,10 @@ def cancel(options: dict[str, str], job: str) -> int:
 @site_options
 @click.pass_obj
 def why(options: dict[str, str], wanted: str, as_json: bool) -> None:
-    """Print every input of a wheel, its tests, and where it went; of a file that was not built here how it came."""
+    """Print every input of a wheel, its tests, and where it went.
+
+    Of a file that was not built here: how it came, and what happened to it.
+    """
     from rich.console import Console
 
     from buildfarm.app import overview
