@@ -16,6 +16,7 @@ from buildfarm.app.image_files import shipped
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.index import Index, refused
 from buildfarm.model.target import FLOORS
+from buildfarm.model.url import server_refused
 from buildfarm.model.wheel import Severity
 from buildfarm.recipe.diagnostic import render, suggestion
 from buildfarm.recipe.nodes import Kind, MapNode, Node, Scalar
@@ -143,7 +144,8 @@ class _Merging:
 def _find(folder: Path, home: Path) -> Path | None:
     """``farm.yaml`` upwards from the working directory, then in the home."""
     places = (folder, *folder.parents, home)
-    return next((place / FILE for place in places if (place / FILE).is_file()), None)
+    files = (place / FILE for place in places)
+    return next((file for file in files if os.path.isfile(file)), None)  # noqa: PTH113 - is_file() raises where we may not look
 
 
 def _read_file(file: Path, merging: _Merging) -> None:
@@ -238,8 +240,9 @@ def _engine(value: object) -> str:
 
 
 def _url(value: object) -> str:
-    if not re.fullmatch(r"https?://[^\s\"'\\#?@/]+(/[^\s\"'\\#?@/]+)*/?", str(value)):
-        raise ValueError(f"{value!r} is no URL of a server, without credentials, such as https://packages.example")
+    reason = server_refused(str(value)) or ("the URL of a server has no query" if "?" in str(value) else "")
+    if reason:
+        raise ValueError(reason)
     return str(value).rstrip("/")
 
 

@@ -14,7 +14,7 @@ from buildfarm.farm.coordinator import Coordinator
 from buildfarm.farm.find import begins
 from buildfarm.model.distribution import named
 from buildfarm.model.errors import RecipeError
-from buildfarm.model.events import FilePublished, IndexEvent, Origin, Payload, subject
+from buildfarm.model.events import FileDeleted, FilePublished, IndexEvent, subject
 from buildfarm.model.job import BuildJob, Input, TestJob
 from buildfarm.model.outcome import Built
 from buildfarm.model.records import JobRow, Publication
@@ -57,8 +57,8 @@ def why(farm: Coordinator, wanted: str) -> tuple[tuple[Story, ...], tuple[Arriva
         for row in rows
         if isinstance(row.job, BuildJob) and isinstance(row.outcome, Built) and _is_meant(wanted, row.outcome, row.job)
     )
-    name = wanted.rpartition("/")[2]
-    arrivals = tuple(_arrivals(farm, name if named(name) else canonicalize_name(name)))
+    built = {row.outcome.wheel.artifact.sha256 for row in rows if isinstance(row.outcome, Built)}
+    arrivals = tuple(each for each in _arrivals(farm, wanted) if each.artifact.sha256 not in built)
     if not stories and not arrivals:
         raise RecipeError(
             f"no file of {wanted!r} is known; `buildfarm status` lists what was built, the page of an index what it has"
@@ -67,27 +67,38 @@ def why(farm: Coordinator, wanted: str) -> tuple[tuple[Story, ...], tuple[Arriva
 
 
 def _arrivals(farm: Coordinator, wanted: str) -> Iterator[Arrival]:
-    file = named(wanted)
-    events = farm.events.of_project(file.project if file else wanted)
+    name = wanted.rpartition("/")[2]
+    file = named(name)
+    project = file.project if file else canonicalize_name(name)
+    events = farm.events.of_project(project)
+    by_project = bool(events) and not file
     if not events and _SHA256.fullmatch(wanted):
         events = farm.events.since(0)
-    published = [(event.index, event.payload) for event in events if isinstance(event.payload, FilePublished)]
-    built = {each.artifact.sha256 for _, each in published if each.origin is Origin.BUILT}
-    meant = {
-        each.artifact: {index for index, other in published if other.artifact == each.artifact}
-        for _, each in published
-        if each.artifact.sha256 not in built
-        and (wanted in (each.artifact.name, each.project) or begins(each.artifact.sha256, wanted))
-    }
-    for artifact, indexes in meant.items():
-        its = (each for each in events if each.index in indexes and _is_of(artifact, each.payload))
-        yield Arrival(artifact=artifact, events=tuple(its))
+    for artifact, its in _histories(events).items():
+        if by_project or artifact.name == name or begins(artifact.sha256, wanted):
+            yield Arrival(artifact=artifact, events=its)
 
 
-def _is_of(artifact: Artifact, payload: Payload) -> bool:
-    if isinstance(payload, FilePublished):
-        return payload.artifact == artifact
-    return subject(payload) == artifact.name
+def _histories(events: Iterable[IndexEvent]) -> Mapping[Artifact, tuple[IndexEvent, ...]]:
+    """What happened to each file, from the events in their order: each is about the file that has the name just then,
+    and one that replaces it about both.
+    """
+    there: dict[tuple[str, str], Artifact] = {}
+    told: dict[Artifact, list[IndexEvent]] = {}
+    for event in events:
+        place = event.index, subject(event.payload)
+        concerned = [there[place]] if place in there else []
+        match event.payload:
+            case FilePublished(artifact=artifact):
+                concerned = list(dict.fromkeys((*concerned, artifact)))
+                there[place] = artifact
+            case FileDeleted(sha256=meant) if concerned and meant in ("", concerned[0].sha256):
+                del there[place]
+            case FileDeleted():  # what was meant had gone
+                concerned = []
+        for each in concerned:
+            told.setdefault(each, []).append(event)
+    return {artifact: tuple(its) for artifact, its in told.items()}
 
 
 def _story(farm: Coordinator, row: JobRow, job: BuildJob, built: Built, rows: Iterable[JobRow]) -> Story:

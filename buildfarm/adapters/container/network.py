@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildfarm.adapters.container.apt import apt_of
+from buildfarm.adapters.container.apt import APT_FILES, apt_of
 from buildfarm.adapters.pip_config import PipConfig
 
 FOLDER = "/buildfarm-network"
@@ -32,6 +32,15 @@ class Network:
     def around(self, script: str) -> str:
         """The script with all this, for ``sh -e``; of the files nothing is left after it."""
         return f". {FOLDER}/environment\n{script}\nrm -rf {FOLDER}\n"
+
+    def for_manager(self, manager: str) -> Network:
+        """The same for an image with that package manager: what is apt's, logins among it, is for no other."""
+        if manager == "apt":
+            return self
+        return Network(
+            env={name: value for name, value in self.env.items() if name != "APT_CONFIG"},
+            files={name: content for name, content in self.files.items() if name not in APT_FILES},
+        )
 
     def put(self, archive: tarfile.TarFile) -> None:
         """Add the files, with one that sets the variables: an image would remember those of its container."""

@@ -32,12 +32,14 @@ _ASK = files("buildfarm.adapters.container.inside").joinpath("installed.py").rea
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9+._-]*[A-Za-z0-9+])?")  # none of apt's suffixes, no option
 _REFUSED = 300.0  # seconds that an answer of a package manager holds, for several sessions ask
 _INSTALL = {
-    # A server that a package brings is not started.
+    # A server that a package brings is not started; an image may have its own way to say so.
     "apt": """export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-        printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            policy=/usr/sbin/policy-rc.d; printf '#!/bin/sh\\nexit 101\\n' >$policy; chmod 755 $policy
+        fi
         apt-get -qq -o Acquire::Retries=3 -o Acquire::Languages=none -o APT::Update::Error-Mode=any update
         apt-get -qq -o Acquire::Retries=3 install -y --no-install-recommends -- {names}
-        apt-get clean; rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d""",
+        apt-get clean; rm -rf /var/lib/apt/lists/* ${{policy:-}}""",
     "dnf": """export LC_ALL=C
         if command -v dnf; then
             dnf -y --setopt=install_weak_deps=False --setopt=sslcacert="${{SSL_CERT_FILE:-}}" install {names}
@@ -103,7 +105,7 @@ class SystemPackages:
             what=what,
             script=f"{install}\n{image.python} -IS {ask} >{_LIST}",
             fill=lambda archive: add(archive, ask, _ASK),
-            network=self.network if wanted else None,
+            network=self.network.for_manager(image.manager) if wanted else None,
         )
 
     def _demand(self, image: Image, wanted: tuple[str, ...]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from buildfarm.app.client_config.wish import Source, Wish, source_at, source_elsewhere
 from buildfarm.model.errors import RecipeError
 from buildfarm.model.index import is_name
+from buildfarm.model.url import server_refused
 
 
 def asked(
@@ -18,7 +18,7 @@ def asked(
 
     Raises ``RecipeError`` with everything that is wrong.
     """
-    wrong = [*_wrong(url), *(reason for each in extra if "://" in each for reason in _wrong(each))]
+    wrong = list(filter(None, map(server_refused, (url, *(each for each in extra if "://" in each)))))
     wrong += [f"{each!r} is no index name, and no URL" for each in extra if "://" not in each and not is_name(each)]
     if cert and trusted_host:
         wrong.append("--cert and --trusted-host: with a CA bundle certificates are checked; leave --trusted-host out")
@@ -37,13 +37,3 @@ def asked(
 
 def _source(url: str, extra: str) -> Source:
     return source_elsewhere(extra) if "://" in extra else source_at(url, extra)
-
-
-def _wrong(url: str) -> Iterable[str]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield f"{url!r} is no URL of a server, such as https://packages.example"
-    elif parts.username or parts.password:
-        yield "a URL has credentials in it, which would be printed: leave them out, and use --token-env VAR"
-    elif re.search(r"[\s\"'\\#]", url):
-        yield f"{url!r} has characters that no URL has"

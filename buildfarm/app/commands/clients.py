@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -57,8 +58,14 @@ def client_config(
     settings = settings_of(options, index=index)
     if url is None:
         _look_at_home(settings, (settings.index, *extra_index))
-    server = url or settings.url
-    wish = asked(server, settings.index, extra_index, token_env=token_env, cert=cert, trusted_host=trusted_host)
+    wish = asked(
+        settings.url if url is None else url,
+        settings.index,
+        extra_index,
+        token_env=token_env,
+        cert=cert,
+        trusted_host=trusted_host,
+    )
     files = FILES[client](wish)
     if as_json:
         plain = [{"name": each.name, "places": each.places, "text": each.text} for each in files]
@@ -73,12 +80,14 @@ def client_config(
 def _look_at_home(settings: Settings, names: Iterable[str]) -> None:
     """Where the server is that of this home, its indexes are known; where nobody said so, it may be another."""
     from buildfarm.app.home import open_ledger
+    from buildfarm.model.errors import FarmError
     from buildfarm.model.index import awaited
 
     known = frozenset[str]()
-    if settings.ledger.exists():
-        with open_ledger(settings) as ledger:
-            known = frozenset(ledger.events.indexes())
+    with suppress(FarmError, OSError):  # of a home that is not ours to open nothing is known
+        if settings.ledger.exists():
+            with open_ledger(settings) as ledger:
+                known = frozenset(ledger.events.indexes())
     unknown = [name for name in names if known and "://" not in name and name not in known]
     if unknown:
         there = ", ".join(sorted(each for each in known if not awaited(each)))

@@ -121,9 +121,24 @@ def test_a_limit_is_a_number_of_bytes(tmp_path: Path, said: str) -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["packages.example", "ftp://a", "https://me:secret@a", "https://", "https://a/b?c", 7])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "a.example",
+        "ftp://a",
+        "https://me:secret@a",
+        "https://",
+        "https://a/b?c",
+        "http://[a",
+        "http://:80",
+        "http://a:b",
+    ],
+)
 def test_a_server_is_a_url_without_credentials(tmp_path: Path, url: str) -> None:
-    assert "no URL of a server, without credentials" in errors(tmp_path, f"url: {url}\n")
+    said = errors(tmp_path, "", {"BUILDFARM_URL": url})
+    assert "URL" in said
+    assert "secret" not in said
 
 
 def test_the_port_of_a_server_is_that_of_the_command() -> None:

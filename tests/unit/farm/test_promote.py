@@ -57,6 +57,19 @@ def test_why_tells_how_it_came_by_name_digits_or_project(site: Site) -> None:
         assert why(site.coordinator, wanted) == ((), (arrival,))
 
 
+def test_what_befell_a_file_of_the_same_name_before_is_not_told_of_another(site: Site) -> None:
+    (first,) = why(site.coordinator, NAME)[1]
+    yank(site.coordinator, [NAME], index="sandbox", reason="A is broken")
+    site.upload("sandbox", wheel("demo", "1.0", body=b"other = 1\n"))
+    one, other = why(site.coordinator, NAME)[1]
+    assert one.artifact == first.artifact
+    of_sandbox = [[each.payload for each in story.events if each.index == "sandbox"] for story in (one, other)]
+    (published, yanked, replaced), (alone,) = of_sandbox
+    assert isinstance(published, FilePublished)
+    assert isinstance(yanked, FileYanked)
+    assert replaced == alone
+
+
 def test_again_it_changes_nothing(site: Site) -> None:
     promote(site.coordinator, [NAME], source="dev", target="qa")
     (promoted,) = promote(site.coordinator, [NAME], source="dev", target="qa")

@@ -31,6 +31,8 @@ _SMALL = (
     "--variant=minbase",
     '--aptopt=Acquire::Languages "none"',
     "--dpkgopt=force-unsafe-io",  # what does not come to its end is thrown away: nothing has to wait for the disk
+    # All is in /usr, as an installed Debian has had it since 2019, and newer releases demand it.
+    '--setup-hook=cd "$1"; for name in bin sbin lib lib32 lib64 libx32; do mkdir -p usr/$name; ln -s usr/$name; done',
     '--customize-hook=cd "$1/etc" && rm -f hostname resolv.conf',  # this machine's
 )
 _SETTINGS = "etc/apt/apt.conf.d/98machine"
@@ -99,7 +101,7 @@ class Archive:
 
     def _settings(self, folder: Path) -> tuple[str, str]:
         """What apt is told on this machine, told to mmdebstrap's while it works: what it makes holds nothing of it."""
-        for name, content in apt_of(self.environ).files(str(folder)).items():
+        for name, content in apt_of(self.environ, here=True).files(str(folder)).items():
             (folder / name).touch(mode=0o600)
             (folder / name).write_bytes(content)
         put = f'--setup-hook=cp {shlex.quote(str(folder))}/apt.conf "$1/{_SETTINGS}"'
@@ -128,7 +130,10 @@ class Archive:
             for version in versions:
                 with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
                     get = ("apt-get", "source", "--download-only", f"{package}={version}")
-                    if self._apt(*get, cwd=Path(aside)).returncode:
+                    done = self._apt(*get, cwd=Path(aside))
+                    if done.returncode < 0:
+                        raise FarmError(f"apt was ended while it fetched {package} {version}")
+                    if done.returncode:
                         continue  # the index names it, and the pool has it no more
                     Path(aside).rename(folder)
                     Path(aside).mkdir()  # for whoever cleans up

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import tarfile
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -82,9 +80,9 @@ class Maker:
         if (making := image.making) is None:
             raise FarmError(f"{name} comes from a registry and is not made here: `buildfarm image pin {name}`")
         try:
-            base = self._base(making)
+            base = self._base(making.base)
             copied_from, needed = self._interpreters_of(making.interpreters_of)
-            system = self._packages(base, (*needed, *making.packages))
+            system = self._packages(base, (*needed, *making.packages), image.manager or "apt")
             trees = (*copied_from, *self._compiled(system, making))
             made = self._named(name, self._whole(image, making, system, trees))
         except BaseException:
@@ -103,9 +101,8 @@ class Maker:
         kept = images.exports.keep(images.engine, images.tag(name), images.definition(name))
         self._say(f"{name} is in the store, {kept.size / 1e6:.0f} MB, after {time.monotonic() - began:.1f} s")
 
-    def _base(self, making: model.Making) -> Stage:
+    def _base(self, base: str) -> Stage:
         """Another image, or a release of Debian."""
-        base = making.base
         if base in self.images.images:
             return self._other(base)
         key = digest(["debian", base, self.images.engine.architecture])
@@ -120,40 +117,30 @@ class Maker:
             if found is None:
                 self._say(f"bootstrap Debian's {base} …")
                 began = time.monotonic()
-                with self._sources_ahead(making), self.archive.base(base) as system:
+                with self.archive.base(base) as system:
                     labels = Labels(farm=self.layers.farm, kind="layer", layer=key)
                     found = imported(self.images.engine, system, labels, tag)
                 self._say(f"bootstrap Debian's {base}: done in {time.monotonic() - began:.1f} s")
         return Stage(key=key, id=found)
-
-    @contextlib.contextmanager
-    def _sources_ahead(self, making: model.Making) -> Iterator[None]:
-        """Meanwhile the sources of the interpreters come; where one cannot, whoever needs it is told."""
-
-        def fetch() -> None:
-            with contextlib.suppress(FarmError):
-                for source in dict.fromkeys(each.source for each in making.pythons.values()):
-                    self.archive.source(source, making.sources)
-
-        fetching = threading.Thread(target=fetch)
-        fetching.start()
-        try:
-            yield
-        finally:
-            fetching.join()
 
     def _other(self, name: str) -> Stage:
         """Another image, just as it is here."""
         made = self.make(name)
         return Stage(key=made, id=made)
 
-    def _packages(self, base: Stage, names: Iterable[str]) -> Stage:
+    def _packages(self, base: Stage, names: Iterable[str], manager: str) -> Stage:
         wanted = sorted(set(names))
         if not wanted:
             return base
         text = script("packages", *wanted)
         key = digest(["packages", base.key, text])
-        how = Making(base=base.id, what=f"install {_counted(wanted)}", script=text, fill=_nothing, network=self.network)
+        how = Making(
+            base=base.id,
+            what=f"install {_counted(wanted)}",
+            script=text,
+            fill=_nothing,
+            network=self.network.for_manager(manager),
+        )
         return Stage(key=key, id=self.layers.made(key, lambda: how))
 
     def _compiled(self, system: Stage, making: model.Making) -> tuple[Tree, ...]:

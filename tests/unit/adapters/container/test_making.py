@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import shutil
 import subprocess
 import tarfile
 from importlib.resources import files
@@ -20,6 +21,7 @@ from buildfarm.adapters.container.registry import heard
 from buildfarm.model.canonical import digest
 from buildfarm.model.errors import FarmError
 from buildfarm.model.image import MAKING
+from tests.conftest import cannot
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_what_an_engine_says_last_counts() -> None:
 def test_other_scripts_are_another_making() -> None:
     scripts = files(making).joinpath("inside").iterdir()
     found = MAKING, digest({each.name: each.read_text(encoding="utf-8") for each in scripts})[:16]
-    assert found == ("1", "90fbfab1dd6dc4fd"), (
+    assert found == ("1", "535f1b7d484952c8"), (
         "the scripts that make images have changed: raise MAKING in model/image.py if they make another one, and write "
         "both here"
     )
@@ -83,26 +85,78 @@ def test_the_newest_source_that_can_still_be_fetched_is_taken_and_kept(tmp_path:
         archive.source("python9", ("trixie",))
 
 
-def test_what_a_killed_one_left_is_gone_before_and_nothing_is_after(tmp_path: Path) -> None:
-    for name, text in {
-        "unshare": 'shift 3; exec "$@"',
-        "mmdebstrap": """case "$*" in *" sid base.tar "*) echo "E: none"; exit 1;; esac
-            for each; do :; done; echo "$each" >base.tar""",
-    }.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+# mmdebstrap as far as a base is concerned: a folder, its hooks in their order, a tar; root's secrets are looked at.
+MMDEBSTRAP = """#!/bin/sh -e
+case "$*" in *" sid base.tar "*) echo "E: none"; exit 1;; esac
+root=$TMPDIR/root; mkdir -p "$root/etc/apt/apt.conf.d"; echo host >"$root/etc/hostname"
+for each; do case "$each" in --setup-hook=*) sh -ec "${each#*=}" exec "$root";; esac; done
+cat "$root"/etc/apt/apt.conf.d/* >>"$SEEN"; stat -c "%n %a" *.conf >>"$SEEN"; cat auth.conf >>"$SEEN"
+for each; do case "$each" in --customize-hook=*) sh -ec "${each#*=}" exec "$root";; esac; done
+tar -C "$root" -cf base.tar .; echo "$each" >>"$SEEN"
+"""
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """With a login, a proxy with a password, a program and a CA bundle for apt."""
+    if shutil.which("apt-config") is None:
+        cannot("no apt is here")
+    for name, text in {"unshare": '#!/bin/sh\nshift 3; exec "$@"\n', "mmdebstrap": MMDEBSTRAP}.items():
+        (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    archive = _Mirrored(home=tmp_path / "home", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    (tmp_path / "auth").write_text("machine https://mirror.example login me password secret-login\n")
+    (tmp_path / "apt.conf").write_text(
+        f'Dir::Etc::netrc "{tmp_path}/auth"; Acquire::http::Proxy "http://me:secret-proxy@proxy:3128";'
+        'Acquire::http::Proxy::mirror.example "DIRECT"; Acquire::https::CaInfo "/etc/ssl/company.pem";'
+        'DPkg::Pre-Invoke:: "touch /ran";'
+    )
+    environ = {"APT_CONFIG": str(tmp_path / "apt.conf"), "SEEN": str(tmp_path / "seen")}
+    return _Mirrored(home=tmp_path / "home", environ={**environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+
+
+def test_a_base_is_made_with_what_apt_knows_here_and_holds_none_of_it(archive: Archive, tmp_path: Path) -> None:
+    with archive.base("bullseye") as tar, tarfile.open(tar) as made:
+        names = made.getnames()
+        assert made.getmember("./bin").linkname == "usr/bin"
+        assert b"secret" not in tar.read_bytes()
+    assert [name for name in names if name.startswith(("./etc/host", "./etc/apt/apt.conf.d/"))] == []
+    seen = (tmp_path / "seen").read_text()
+    for line in (
+        'Acquire::http::Proxy "http://me:secret-proxy@proxy:3128";',
+        'Acquire::http::Proxy::mirror.example "DIRECT";',
+        'Acquire::https::CaInfo "/etc/ssl/company.pem";',
+        "apt.conf 600",
+        "auth.conf 600",
+        "machine https://mirror.example login me password secret-login",
+    ):
+        assert line in seen.splitlines()
+    assert "Invoke" not in seen
+    assert seen.endswith(" http://mirror.example/bullseye bullseye main\n")
+
+
+def test_what_a_killed_one_left_is_gone_before_and_nothing_is_after(archive: Archive) -> None:
     left = archive.home / "bullseye" / "half"
     left.mkdir(parents=True)
-    with archive.base("bullseye") as tar:
+    with archive.base("bullseye"):
         assert not left.exists()
-        assert tar.read_text().endswith(" http://mirror.example/bullseye bullseye main\n")
     with (
         pytest.raises(FarmError, match=r"cannot make sid from http://mirror.example/sid:\nE: none"),
         archive.base("sid"),
     ):
         pass
     assert list(archive.home.iterdir()) == []
+
+
+def test_an_older_source_is_not_taken_for_one_that_was_interrupted(tmp_path: Path) -> None:
+    for name, text in {
+        "apt-get": 'case "$*" in *=2-1) kill -INT $$;; *=1-1) echo old >x_1.orig.tar.xz;; esac',
+        "apt-cache": "printf 'Version: 1-1\\nVersion: 2-1\\n'",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    archive = _Mirrored(home=tmp_path / "home", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    with pytest.raises(FarmError, match="ended while it fetched x 2-1"):
+        archive.source("x", ("trixie",))
 
 
 class _Mirrored(Archive):

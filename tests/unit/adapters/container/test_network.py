@@ -49,12 +49,14 @@ def test_apt_gets_its_proxies_and_no_file_or_program_of_this_machine(tmp_path: P
         tmp_path,
         'Acquire::http::Proxy "http://proxy:3128";',
         'Acquire::https::mirror.example::Proxy "DIRECT";',
+        'Acquire::http::Proxy::other.example "DIRECT";',
         'Acquire::http::Proxy-Auto-Detect "/usr/bin/detect";',
         'DPkg::Pre-Invoke:: "touch /ran";',
     )
     said = network.files["apt.conf"].decode()
     assert 'Acquire::http::Proxy "http://proxy:3128";' in said
     assert 'Acquire::https::mirror.example::Proxy "DIRECT";' in said
+    assert 'Acquire::http::Proxy::other.example "DIRECT";' in said
     assert "detect" not in said
     assert "Invoke" not in said
 
@@ -62,7 +64,7 @@ def test_apt_gets_its_proxies_and_no_file_or_program_of_this_machine(tmp_path: P
 def test_logins_of_apt_go_in_in_its_order_and_stay_unsaid(tmp_path: Path) -> None:
     (tmp_path / "auth.conf").write_text("machine a.example login me password first")
     (tmp_path / "parts").mkdir()
-    for name in ("b.conf", "a.conf", "c.conf.old"):
+    for name in ("b.conf", "a.conf", "c.conf.old", ".hidden", "d~", "e@x.conf"):
         (tmp_path / "parts" / name).write_text(f"machine {name}")
     network = configured(
         tmp_path, f'Dir::Etc::netrc "{tmp_path}/auth.conf";', f'Dir::Etc::netrcparts "{tmp_path}/parts";'
@@ -71,6 +73,9 @@ def test_logins_of_apt_go_in_in_its_order_and_stay_unsaid(tmp_path: Path) -> Non
     assert lines == ["machine a.example login me password first", "machine a.conf", "machine b.conf", ""]
     assert f'Dir::Etc::netrc "{FOLDER}/auth.conf";' in network.files["apt.conf"].decode().splitlines()
     assert "first" not in repr(network)
+    other = network.for_manager("dnf")
+    assert network.files.keys() - other.files.keys() == {"apt.conf", "auth.conf"}
+    assert network.env.keys() - other.env.keys() == {"APT_CONFIG"}
 
 
 def test_values_with_quotes_survive_and_the_folder_goes() -> None:

@@ -2,12 +2,15 @@
 # one of them brings is not started.
 if command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-  chmod 755 /usr/sbin/policy-rc.d
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+  fi
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "$@"
   apt-get clean
-  rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
+  rm -rf /var/lib/apt/lists/* ${policy:-}
 elif command -v dnf >/dev/null; then
   dnf install -y --setopt=install_weak_deps=False "$@"
   dnf clean all
