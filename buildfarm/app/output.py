@@ -58,6 +58,18 @@ def floors(plan: Plan, offered: Iterable[Environment], console: Console) -> None
             _say(console, line)
 
 
+def places(plan: Plan, offered: Iterable[Environment], console: Console) -> None:
+    """A line where some builds of the plan run in containers, and others do not because no image has their
+    interpreter.
+    """
+    builds = [job for job in plan.jobs if isinstance(job, BuildJob)]
+    offering = {each.target.abi for each in offered if each.image and not each.lacks}
+    lacking = {job.target.abi: None for job in builds if not job.environment.image and job.target.abi not in offering}
+    if lacking and any(job.environment.image for job in builds):
+        abis = ", ".join(lacking)
+        _say(console, f"{abis}: built on this machine itself, because no image that is here has such an interpreter")
+
+
 def result_table(result: Result, console: Console) -> None:
     """Every wanted target with what became of it, in the order of the plan."""
     by_key = {row.job.key: row for row in result.rows}

@@ -105,6 +105,7 @@ def plan(
     else:
         output.plan_table(found, Console())
         output.floors(found, site.farm.environments(), Console())
+        output.places(found, site.farm.environments(), Console())
     named = {job.project for job in found.jobs} | {goal.project for goal in found.goals}
     return 0 if {recipe.name for recipe in request.recipes} <= named else 1
 

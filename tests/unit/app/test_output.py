@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from buildfarm.app.local import Result
-from buildfarm.app.output import where_next
+from buildfarm.app.output import places, where_next
 from buildfarm.app.settings import Settings
+from buildfarm.farm.expand import preview
 from buildfarm.farm.tick import submit
-from buildfarm.model.job import BuildRequest
+from buildfarm.model.job import BuildRequest, Environment
 from buildfarm.model.recipe import Build, Recipe
-from tests.unit.farm.test_memory_story import DEMO, Farm, Machine, wheel
+from tests.unit.farm.test_memory_story import DEMO, Farm, Machine, environment, sdist, wheel
 from tests.unit.farm.test_supersede import PURE, SECOND, Stamping
 
 
@@ -48,3 +49,17 @@ def test_a_build_tag_and_a_yank_are_explained_when_they_are_given() -> None:
     assert "Nothing to do" not in said
     assert "Nothing to do" in end(farm, good)
     assert f"{SECOND} is no longer yanked" in end(farm, mistaken)
+
+
+def test_what_no_image_has_is_said_to_be_built_on_the_machine() -> None:
+    hosted, contained = environment("cp312"), replace(environment("cp311"), image="debian11", test_image="bare")
+
+    def said(*offered: Environment) -> str:
+        farm = Farm(Machine(lambda _: b""), {"demo-1.0.tar.gz": sdist("demo", "1.0", file="x.c")})
+        farm.environments = offered
+        heard = io.StringIO()
+        places(preview(farm.coordinator, BuildRequest(recipes=(DEMO,))), offered, Console(file=heard, width=500))
+        return heard.getvalue()
+
+    assert said(hosted, contained).startswith("cp312: built on this machine itself, because no image")
+    assert said(hosted) == said(contained) == said(contained, replace(hosted, image="other", test_image="bare")) == ""
