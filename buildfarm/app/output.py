@@ -59,15 +59,13 @@ def floors(plan: Plan, offered: Iterable[Environment], console: Console) -> None
 
 
 def places(plan: Plan, offered: Iterable[Environment], console: Console) -> None:
-    """A line where some builds of the plan run in containers, and others do not because no image has their
-    interpreter.
-    """
-    builds = [job for job in plan.jobs if isinstance(job, BuildJob)]
+    """A line where some of the plan happens in containers and the rest not, because no image has the interpreter."""
     offering = {each.target.abi for each in offered if each.image and not each.lacks}
-    lacking = {job.target.abi: None for job in builds if not job.environment.image and job.target.abi not in offering}
-    if lacking and any(job.environment.image for job in builds):
+    wanted = dict.fromkeys(each.target.abi for each in (*plan.jobs, *plan.later))
+    lacking = [abi for abi in wanted if abi not in offering]
+    if lacking and any(job.environment.image for job in plan.jobs):
         abis = ", ".join(lacking)
-        _say(console, f"{abis}: built on this machine itself, because no image that is here has such an interpreter")
+        _say(console, f"{abis}: on this machine itself, because no image that is here has such an interpreter")
 
 
 def result_table(result: Result, console: Console) -> None:

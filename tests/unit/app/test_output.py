@@ -51,7 +51,7 @@ def test_a_build_tag_and_a_yank_are_explained_when_they_are_given() -> None:
     assert f"{SECOND} is no longer yanked" in end(farm, mistaken)
 
 
-def test_what_no_image_has_is_said_to_be_built_on_the_machine() -> None:
+def test_what_no_image_has_is_said_to_be_on_the_machine() -> None:
     hosted, contained = environment("cp312"), replace(environment("cp311"), image="debian11", test_image="bare")
 
     def said(*offered: Environment) -> str:
@@ -61,5 +61,5 @@ def test_what_no_image_has_is_said_to_be_built_on_the_machine() -> None:
         places(preview(farm.coordinator, BuildRequest(recipes=(DEMO,))), offered, Console(file=heard, width=500))
         return heard.getvalue()
 
-    assert said(hosted, contained).startswith("cp312: built on this machine itself, because no image")
+    assert said(hosted, contained).startswith("cp312: on this machine itself, because no image")
     assert said(hosted) == said(contained) == said(contained, replace(hosted, image="other", test_image="bare")) == ""
