@@ -84,7 +84,7 @@ def matrix(files: Sequence[File]) -> Matrix:
 
 def in_order(files: Iterable[File]) -> list[File]:
     """By name, numbers in it by value: cp39 before cp310."""
-    return sorted(files, key=lambda file: _natural(file.name))
+    return sorted(files, key=lambda file: natural(file.name))
 
 
 def _places(file: File) -> tuple[tuple[Column, Cell], ...]:
@@ -133,8 +133,9 @@ def _cell(column: Column, files: Iterable[File], places: dict[str, tuple[tuple[C
 def _order(column: Column) -> tuple[object, ...]:
     """Platforms by name, numbers in them by value; what is for any, and sources, last."""
     last = ("any", "source").index(column.platform) + 1 if column.platform in ("any", "source") else 0
-    return last, _natural(column.platform), _natural(column.python)
+    return last, natural(column.platform), natural(column.python)
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """By which texts are sorted as people do it: cp39 before cp311."""
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(text))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from buildfarm.app.ui.catalogue import Entry, Shelf
+from buildfarm.app.ui.matrix import natural
 from buildfarm.app.ui.templating import in_path
 from buildfarm.model.events import IndexEvent
 from buildfarm.model.index import Index, awaited, closure, pending_of, settings
@@ -131,7 +132,7 @@ def file_shown(file: File, has: Callable[[str], bool], readable: Collection[str]
         metadata=bool(published.metadata_sha256),
         provenance=f"/{in_path(provenance)}" if has(provenance) else "",
         yanked=file.yanked,
-        tried=published.tried,
+        tried=tuple(sorted(published.tried, key=lambda each: natural(each.target))),
     )
 
 
