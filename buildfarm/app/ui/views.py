@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from buildfarm.app.ui.catalogue import Entry, Shelf
 from buildfarm.app.ui.matrix import natural
 from buildfarm.app.ui.templating import in_path
-from buildfarm.model.events import IndexEvent
+from buildfarm.model.events import IndexEvent, Tried
 from buildfarm.model.index import Index, awaited, closure, pending_of, settings
 from buildfarm.pages.changes import source_of, traits
 from buildfarm.pages.documents import folder_of, sorted_versions
@@ -111,7 +111,7 @@ class Shown:
     metadata: bool
     provenance: str
     yanked: str | None
-    tried: tuple[object, ...]
+    tried: tuple[Tried, ...]
 
 
 def file_shown(file: File, has: Callable[[str], bool], readable: Collection[str]) -> Shown:
