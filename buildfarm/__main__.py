@@ -1,7 +1,5 @@
 """``python -m buildfarm``."""
 
-import sys
+from buildfarm.app.cli import run
 
-from buildfarm.app.cli import main
-
-sys.exit(main())
+run()
