@@ -111,9 +111,12 @@ class _Layout:
 
     def lines(self) -> list[str]:
         """All lines, without blank ones at both ends."""
-        body = [*self._head(), *self._branch(self.root, RECIPE, 0)]
-        kept = [number for number, line in enumerate(body) if line]
-        return body[kept[0] : kept[-1] + 1]
+        head, body = self._head(), list(self._branch(self.root, RECIPE, 0))
+        if head and not head[-1] and not body[0]:
+            head.pop()  # the entry that comes first now brings a blank line of its own
+        whole = [*head, *body]
+        kept = [number for number, line in enumerate(whole) if line]
+        return whole[kept[0] : kept[-1] + 1]
 
     def _head(self) -> list[str]:
         """What stays at the top whatever key comes first: comments with a blank line behind, and a line for editors."""

@@ -29,7 +29,7 @@ HOSTILE = st.one_of(
             "\"'><img src=x onerror=alert(1)>",
             "javascript:alert(1)",
             "</pre></title></textarea><svg onload=alert(1)>",
-            "{{7*7}}{% raw %}",
+            "{{7919*7907}}{% raw %}",
             "\u202egnp.exe\u2066\u200f",
             "\ud800\x00\x1b[31m\r\n",
             "]]></name><script/>",
@@ -120,7 +120,7 @@ def test_the_page_of_a_project(data: st.DataObject) -> None:
             readable=frozenset(),
         )
     )
-    assert "49" not in seen.text or "49" in str(published)
+    assert str(7919 * 7907) not in seen.text
 
 
 @settings(max_examples=30, deadline=None)
