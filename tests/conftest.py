@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -21,6 +22,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if os.environ.get("CI") != "true":  # people wait; where a test says how many examples it takes, that many
     settings.register_profile("quick", max_examples=20)
     settings.load_profile("quick")
+
+
+# Thousands of collected tests are no garbage; looking through them again and again is a tenth of the fast tests' time.
+gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ SERVERS = ".servers"
 
 _RECORD = ".owner"
 _ROUNDS = 500  # of 20 ms, in which marked processes must die
-_LOOKS = 6  # each sees a process with nothing one time in twenty, if it does nothing but become another
+_LOOKS = 500  # of 2 ms, in which a process must have become another
 _PF_EXITING = 4
 
 
@@ -127,10 +127,21 @@ def _marked(name: str) -> Iterator[int]:
 
 
 def _environment(process: Path) -> bytes:
-    """The variables that a process was started with. While it becomes another it has none, so it is asked again."""
+    """The variables that a process was started with. While it becomes another it has no place for them, and may have to
+    wait for a processor just then, so it is asked again until it has one.
+    """
     for _ in range(_LOOKS):
         if found := (process / "environ").read_bytes():
             return found
         (process / "exe").readlink()  # of a zombie or a kernel's thread that fails: they have none at all
-        time.sleep(0.001)
+        place = _place(process)
+        if not (process / "environ").read_bytes() and place[1] and _place(process) == place:
+            break  # started with none
+        time.sleep(0.002)
     return b""
+
+
+def _place(process: Path) -> tuple[int, int]:
+    """Where its variables begin and end in its memory: another place in each program that it becomes, 0 on the way."""
+    fields = (process / "stat").read_bytes().rpartition(b")")[2].split()
+    return int(fields[47]), int(fields[48])

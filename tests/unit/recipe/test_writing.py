@@ -119,7 +119,7 @@ def comments(text: str) -> list[str]:
 
 @settings(max_examples=30, deadline=None)
 @given(written())
-@example('# of the file\n\nversions: ["1.0"]\ntargets: {}\n\nname: six\n')  # blank lines of the head and of the first key
+@example('# of the file\n\nversions: ["1.0"]\ntargets: {}\n\nname: six\n')  # both bring a blank line
 def test_a_layout_keeps_recipe_and_comments_and_is_final(text: str) -> None:
     before = parsed(text)
     assume(before is not None)
