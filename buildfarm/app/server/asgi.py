@@ -101,7 +101,8 @@ class App:
         elif exchange.method == "POST" and (index := uploads_to(exchange.path)):
             await self._uploads.answer(exchange, index, reader)
         else:
-            hint = f" Uploads go to /{place.index}/." if isinstance(place, Page) else ""
+            index = place.index if isinstance(place, Page) else "INDEX" if exchange.path == "/" else ""
+            hint = f" Uploads go to /{index}/." if index else ""
             await exchange.say(405, f"{exchange.method} is not taken here.{hint}", (b"allow", b"GET, HEAD"))
 
     async def _asked(self, ask: Callable[[str], Reader], authorization: str) -> Reader:

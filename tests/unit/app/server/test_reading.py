@@ -285,9 +285,10 @@ def test_other_methods_are_refused(ask: Ask, path: str, method: str) -> None:
     assert answer.body.decode().startswith(f"{method} is not taken here.")
 
 
-def test_who_uploads_to_a_page_is_told_where_to(ask: Ask) -> None:
-    answer = ask("/main/simple/", "POST", b"x")
-    assert answer.body.decode() == "POST is not taken here. Uploads go to /main/.\n"
+@pytest.mark.parametrize(("path", "index"), [("/main/simple/", "main"), ("/", "INDEX")])
+def test_who_uploads_to_a_page_is_told_where_to(ask: Ask, path: str, index: str) -> None:
+    answer = ask(path, "POST", b"x")
+    assert answer.body.decode() == f"POST is not taken here. Uploads go to /{index}/.\n"
 
 
 def test_each_request_is_reported(ask: Ask, heard: Heard) -> None:
