@@ -13,7 +13,7 @@ from pathlib import Path
 
 from buildfarm.adapters.host import cgroup
 from buildfarm.adapters.host.folder import Folder
-from buildfarm.adapters.host.usage import descendants
+from buildfarm.adapters.host.usage import descendants, stat
 from buildfarm.model.errors import FarmError
 
 MARK = "BUILDFARM_SESSION"
@@ -59,12 +59,9 @@ class Record:
 
 def started(pid: int) -> int | None:
     """When a process started, in clock ticks since boot, which tells it from a later one; None when it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
+    fields = stat(pid)
     # A killed process exits for a while, and stays as a zombie until it is waited for, but its locks are free already.
-    return None if int(fields[6]) & _PF_EXITING else int(fields[19])
+    return None if not fields or int(fields[6]) & _PF_EXITING else int(fields[19])
 
 
 def close(sessions: Path, name: str) -> None:
@@ -131,17 +128,16 @@ def _environment(process: Path) -> bytes:
     wait for a processor just then, so it is asked again until it has one.
     """
     for _ in range(_LOOKS):
+        place = _place(process)
         if found := (process / "environ").read_bytes():
             return found
         (process / "exe").readlink()  # of a zombie or a kernel's thread that fails: they have none at all
-        place = _place(process)
-        if not (process / "environ").read_bytes() and place[1] and _place(process) == place:
+        if all(place) and _place(process) == place:
             break  # started with none
         time.sleep(0.002)
     return b""
 
 
-def _place(process: Path) -> tuple[int, int]:
+def _place(process: Path) -> tuple[int, ...]:
     """Where its variables begin and end in its memory: another place in each program that it becomes, 0 on the way."""
-    fields = (process / "stat").read_bytes().rpartition(b")")[2].split()
-    return int(fields[47]), int(fields[48])
+    return tuple(map(int, stat(int(process.name))[47:49]))

@@ -18,7 +18,7 @@ def descendants(ancestors: Iterable[int]) -> list[int]:
     """Pids of all that descend from those processes, parents first: a parent dies before it can replace a child."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (fields := _stat(int(name))):
+        if name.isdigit() and (fields := stat(int(name))):
             children.setdefault(int(fields[1]), []).append(int(name))
     families, found = list(ancestors), list[int]()
     for pid in families:
@@ -37,7 +37,7 @@ def count(root: int, most: int) -> tuple[list[int], int, int, float]:
     families = _children(root, 1) if _TOLD else descendants([root])
     threads = pages = ticks = 0
     for pid in families:
-        if fields := _stat(pid):
+        if fields := stat(pid):
             threads += int(fields[17])
             pages += int(fields[21])
             ticks += sum(map(int, fields[11:15]))
@@ -60,7 +60,7 @@ def _own(pid: int) -> int:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             return 1024 * sum(int(line.split()[1]) for line in file if line.startswith(_OWN))
     except OSError:  # it has ended, or hides from us: then all that it has is taken for its own
-        fields = _stat(pid)
+        fields = stat(pid)
         return int(fields[21]) * _PAGE if fields else 0
 
 
@@ -75,7 +75,7 @@ def _children(pid: int, threads: int) -> list[int]:
     return found
 
 
-def _stat(pid: int) -> list[bytes]:
+def stat(pid: int) -> list[bytes]:
     """The fields of proc_pid_stat(5) from the state on, which is the third there; empty when it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
